@@ -65,6 +65,7 @@ const doors = [
 /** A thread begins with the file that starts it. As entries these get chunks of their own, so a thread loads little else. */
 const threads = [
   'spare-maker',
+  'sync-crew',
   'thread-backup',
   'thread-blob-host',
   'thread-examination',
@@ -88,6 +89,7 @@ const loads = {
   command: /^inspect\/cli\/cli\.ts/,
   thread: /^runtime\/threads\//,
   spare: /^storage\/threads\/spare-maker\.ts/,
+  syncs: /^storage\/threads\/sync-crew\.ts/,
   projections: /^storage\/threads\/thread-projection-writer\.ts/,
   log: /^storage\/threads\/thread-(?!projection)/,
 }

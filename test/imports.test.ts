@@ -134,3 +134,10 @@ test('the thread that makes spares loads no log', () => {
   expect(among(loaded, /^storage\/ports\/spare-file/).length).toBe(1)
   expect(among(loaded, /^storage\/(log|segments|examination)\//)).toEqual([])
 })
+
+test('the thread that syncs files of several logs loads no log', () => {
+  const loaded = loadedBy('storage/threads/sync-crew.js')
+
+  expect(among(loaded, /^storage\/threads\/sync-crew/).length).toBe(1)
+  expect(among(loaded, /^storage\/(log|segments|examination)\//)).toEqual([])
+})

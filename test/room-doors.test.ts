@@ -15,7 +15,6 @@ const importedNames =
 const soleDoors: Readonly<Record<string, string>> = {
   'actors: store → projection': 'a namespace: the public class of that room',
   'actors: users-projections → projection': 'a namespace: the public class of that room',
-  'storage: threads → log': 'makes the log that the thread serves',
   'storage: wal → threads': 'makes the thread that the library runs on',
 }
 

@@ -26,44 +26,54 @@ const noStrace = ((): string | undefined => {
 })()
 
 describe.skipIf(lacks(noStrace))('one fdatasync that fails', () => {
-  test('is not acknowledged, not repeated on that file, takes no sibling along, and reopening brings all acknowledged back', {
-    tags: ['D15', 'D16', 'E23', 'E25'],
-    timeout: 120_000,
-  }, async () => {
-    const dir = tempFolder()
-    const trace = join(tempFolder(), 'trace')
-    const { output, stderr } = spawnSync(
-      'strace',
-      [
-        ...['-f', '-y', '-o', trace, '-e', 'trace=fdatasync'],
-        ...['-e', 'inject=fdatasync:error=EIO:when=25'],
-        ...[process.execPath, program('failing-sync.mjs'), dir],
-      ],
-      { stdio: ['ignore', 'ignore', 'pipe', 'pipe'], encoding: 'utf8' },
-    )
-    const [first, second, third, fourth, fifth] = (output[3] ?? '')
-      .trim()
-      .split('\n')
-      .map((line) => JSON.parse(line))
-    expect(first, stderr).toMatchObject({ code: 'UNKNOWN_OUTCOME' })
-    expect(first.acknowledged.length).toBeGreaterThan(3)
-    expect(second).toEqual({ later: 'SHARD_DOWN', sibling: 'ok' })
-    expect(third).toEqual({ phase: 'down' })
-    expect(fourth).toEqual({ missing: [] })
-    expect(fifth).toEqual({ again: 'ok' })
+  test.each([
+    // The thread of the logs syncs a file, or threads of a crew sync those of two side by side.
+    { way: 'alone', syncs: 40 },
+    { way: 'beside', syncs: 250 },
+  ])(
+    'is not acknowledged, not repeated on that file, takes no sibling along, and reopening brings all acknowledged back ($way)',
+    {
+      tags: ['D15', 'D16', 'E23', 'E25'],
+      timeout: 120_000,
+    },
+    async ({ way, syncs: before }) => {
+      const dir = tempFolder()
+      const trace = join(tempFolder(), 'trace')
+      const { output, stderr } = spawnSync(
+        'strace',
+        [
+          ...['-f', '-y', '-o', trace, '-e', 'trace=fdatasync'],
+          ...['-e', `inject=fdatasync:error=EIO:when=${before}`],
+          ...[process.execPath, program('failing-sync.mjs'), dir, way],
+        ],
+        { stdio: ['ignore', 'ignore', 'pipe', 'pipe'], encoding: 'utf8' },
+      )
+      const [first, second, third, fourth, fifth] = (output[3] ?? '')
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line))
+      expect(first, stderr).toMatchObject({ code: 'UNKNOWN_OUTCOME' })
+      expect(first.acknowledged.length).toBeGreaterThan(3)
+      expect(second).toEqual({ later: 'SHARD_DOWN', sibling: 'ok' })
+      expect(third).toEqual({ phase: 'down' })
+      expect(fourth).toEqual({ missing: [] })
+      expect(fifth).toEqual({ again: 'ok' })
 
-    // Each line: pid, call, descriptor with its path, result.
-    const syncs = spawnSync('cat', [trace], { encoding: 'utf8' }).stdout.split('\n')
-    const failed = syncs.findIndex((line) => line.includes('INJECTED'))
-    const path = /<([^>]+)>/.exec(syncs[failed] ?? '')?.[1] ?? ''
-    expect(path).toMatch(/shard-\d\/wal\/[0-9a-f-]+\.wal$/)
-    expect(syncs.slice(failed + 1).filter((line) => line.includes(path))).toEqual([])
+      // Each line: pid, call, descriptor with its path, result.
+      const syncs = spawnSync('cat', [trace], { encoding: 'utf8' }).stdout.split('\n')
+      const failed = syncs.findIndex((line) => line.includes('INJECTED'))
+      const path = /<([^>]+)>/.exec(syncs[failed] ?? '')?.[1] ?? ''
+      expect(path).toMatch(/shard-\d\/wal\/[0-9a-f-]+\.wal$/)
+      expect(syncs.slice(failed + 1).filter((line) => line.includes(path))).toEqual([])
 
-    const app = await start({ dir })
-    const missing = first.acknowledged.filter((at: number) => app.store.get(`{a}:${at}`) !== at)
-    expect(missing).toEqual([])
-    await app.close()
-  })
+      const app = await start({ dir })
+      const missing = first.acknowledged.filter(
+        (at: number) => app.store.get(`${first.tag}:${at}`) !== at,
+      )
+      expect(missing).toEqual([])
+      await app.close()
+    },
+  )
 })
 
 describe.skipIf(lacks(noSmallDisk))('tmpfs', () => {

@@ -130,6 +130,10 @@ export const nodeDisk = ({ flock = true }: NodeDiskOptions = noOptions): Disk =>
   },
 })
 
+/** Syncs the file of a descriptor that another thread of this process has open. @throws DiskError */
+export const syncDescriptor = (descriptor: number): void =>
+  attempt('sync', `descriptor ${descriptor}`, () => fdatasyncSync(descriptor))
+
 /**
  * Takes the lock file at `path` for reading until `release`: no process can take it for writing.
  * Writes nothing.
@@ -188,6 +192,7 @@ const nodeFile = (opened: string, descriptor: number, isLarge: boolean): DiskFil
     get path() {
       return path
     },
+    descriptor,
     size: () => call('size', () => fstatSync(descriptor).size),
     read: (into, offset) =>
       call('read', () => {

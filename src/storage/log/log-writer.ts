@@ -37,6 +37,17 @@ type Progress = {
   rolled: boolean
 }
 
+/** A commit whose frames are written. The log takes no other request before its end. */
+export type WrittenCommit = {
+  /** The file to sync; absent if the request asks for no sync, or nothing was written. */
+  readonly unsynced: DiskFile | undefined
+  /**
+   * Ends the commit. `sync` syncs the file, or throws why it could not be synced.
+   * @throws KeelsonError `SHARD_DOWN` with the reason `poisoned`
+   */
+  readonly end: (sync: () => void) => Commit
+}
+
 /** A log that accepts frames from its opening to `close` or `abandon`. */
 export class LogWriter {
   /** The spare segments. */
@@ -118,19 +129,35 @@ export class LogWriter {
    * the reason `poisoned`
    */
   commit(request: CommitRequest): Commit {
+    const { unsynced, end } = this.write(request)
+    return end(() => unsynced?.sync())
+  }
+
+  /** As `commit`, up to the sync. @throws as `commit` */
+  write(request: CommitRequest): WrittenCommit {
     this.#refuseUnlessOpen()
     const offsets = frameOffsets(request, framePayloadMax(this.#place.options), this.lastLsn)
     const time = Math.max(this.#lastTime, request.now)
     const nextLsn = this.lastLsn + 1
     const progress: Progress = { lsns: [], bytesWritten: 0, syncMs: 0, rolled: false }
-    const refused = this.#irrevocably(() => this.#commit(request, offsets, time, progress))
+    const refused = this.#irrevocably(() => this.#write(request, offsets, time, progress))
+    const { clock } = this.#place
+    const began = clock.monotonic()
+    const unsynced = request.sync ? this.#newest.unsynced : undefined
     return {
-      firstLsn: progress.lsns[0] ?? nextLsn,
-      count: progress.lsns.length,
-      time,
-      durableLsn: this.durableLsn,
-      ...progress,
-      ...(refused ? { refused } : {}),
+      unsynced,
+      end: (sync) => {
+        if (unsynced) this.#irrevocably(() => this.#synced(sync))
+        if (unsynced) progress.syncMs += clock.monotonic() - began
+        return {
+          firstLsn: progress.lsns[0] ?? nextLsn,
+          count: progress.lsns.length,
+          time,
+          durableLsn: this.durableLsn,
+          ...progress,
+          ...(refused ? { refused } : {}),
+        }
+      },
     }
   }
 
@@ -316,8 +343,14 @@ export class LogWriter {
     }
   }
 
+  #synced(sync: () => void): void {
+    sync()
+    this.#newest.synced()
+    if (this.#commitments?.isPartFull) this.#commitments.settle()
+  }
+
   /** Writes group by group with rolls in between. Returns why the rest was refused. */
-  #commit(
+  #write(
     request: CommitRequest,
     offsets: readonly number[],
     time: number,
@@ -342,8 +375,6 @@ export class LogWriter {
         progress.rolled = true
       } else progress.bytesWritten += newest.write()
     }
-    if (request.sync) progress.syncMs += this.#newest.sync()
-    if (request.sync && this.#commitments?.isPartFull) this.#commitments.settle()
     return refused
   }
 

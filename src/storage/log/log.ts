@@ -10,6 +10,7 @@ import { type Disk, pathIn } from '../ports/disk.ts'
 import { refusing } from '../ports/disk-failure.ts'
 import { lockFileName } from '../ports/folder-layout.ts'
 import type {
+  CommitRequest,
   Inspection,
   LogDescription,
   LogExtent,
@@ -32,7 +33,7 @@ import { openLog } from './log-opening.ts'
 import type { LogPlan } from './log-plan.ts'
 import { LogReader } from './log-reader.ts'
 import { bytesAfter } from './log-retention.ts'
-import { LogWriter } from './log-writer.ts'
+import { LogWriter, type WrittenCommit } from './log-writer.ts'
 
 /** An open log. */
 type OpenLog = {
@@ -51,6 +52,11 @@ export type Log = {
     kind: K,
     request: LogProtocol[K]['request'],
   ): LogProtocol[K]['answer']
+  /**
+   * As `handle` of a commit, up to the sync: a host may sync files of several logs side by side. The
+   * log takes no other request before the end of the commit.
+   */
+  write(request: CommitRequest): WrittenCommit
   /**
    * A spare to make in the background with `prepareSpare`, beside other requests; report its end
    * with `settleSpare`. If a host never asks, spares are made when they are needed.
@@ -190,6 +196,10 @@ export const createLog = (disk: Disk, clock: Clock): Log => {
     handle(kind, request) {
       if (state.kind === 'over') throw new KeelsonError('CLOSED', 'the log is closed')
       return handlers[kind](request)
+    },
+    write(request) {
+      const { unsynced, end } = opened().writer.write(request)
+      return { unsynced, end: (sync) => ({ ...end(sync), ...givenBack(request) }) }
     },
     beginSpare: () => (state.kind === 'open' ? state.writer.beginSpare() : undefined),
     settleSpare(error) {

@@ -57,6 +57,8 @@ export interface DiskFile {
    * lost.
    */
   sync(): void
+  /** The number by which another thread of the process can sync the file; absent without one. */
+  readonly descriptor?: number
   /** Cuts the file, or extends it with zeros (sparse). Not durable before `sync`. */
   truncate(size: number): void
   /**

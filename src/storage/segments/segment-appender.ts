@@ -177,12 +177,23 @@ export class SegmentAppender {
    * @throws DiskError as `write`
    */
   sync(): number {
-    if (this.#durableLsn === this.#end.lsn) return 0
+    const file = this.unsynced
+    if (!file) return 0
     const began = this.#clock.monotonic()
-    this.#file.sync()
+    file.sync()
+    this.synced()
+    return this.#clock.monotonic() - began
+  }
+
+  /** The file, if it has frames that were not synced. */
+  get unsynced(): DiskFile | undefined {
+    return this.#durableLsn === this.#end.lsn ? undefined : this.#file
+  }
+
+  /** Notes that the file was synced after the last write. */
+  synced(): void {
     this.#durableLsn = this.#end.lsn
     this.#provenLsn = this.#claimedLsn
-    return this.#clock.monotonic() - began
   }
 
   /** Notes that the MANIFEST proves all durable frames. */

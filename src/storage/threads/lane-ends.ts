@@ -5,7 +5,7 @@
  */
 import type { Clock } from '../../clock.ts'
 import type { CommitRequest } from '../ports/log-host.ts'
-import { Lane, type LaneSide, type LaneSlot, laneSides } from './lane.ts'
+import { type LaneSignal, type LaneSlot, laneSlots, signalsIn } from './lane.ts'
 import type { PackedCommit } from './log-wire.ts'
 import type { FastPath, Question } from './worker-thread.ts'
 
@@ -104,8 +104,8 @@ export class PollLimit {
 
 /** The parts of a poller. */
 export type PollerParts = {
-  readonly lane: Lane
-  readonly side: LaneSide
+  /** The signal of its side. */
+  readonly signal: LaneSignal
   readonly clock: Clock
   /** Handles what has arrived. Returns whether there was anything. */
   readonly poll: () => boolean
@@ -115,10 +115,13 @@ export type PollerParts = {
 const pollsPerReading = 1_000
 
 /**
- * Polls one side of a lane, in each turn of its event loop, for a limited time. Stopped at first.
+ * Polls one side's lanes, in each turn of its event loop, for a limited time. Stopped at first: then
+ * a message wakes the side.
  */
 export class LanePoller {
   readonly #parts: PollerParts
+  /** How often the signal was raised when the side last looked at its lanes. */
+  #seen = 0
   #until = 0
   #isPolling = false
 
@@ -128,12 +131,18 @@ export class LanePoller {
 
   /** Polls in each turn for `ms` from now on. */
   pollFor(ms: number): void {
-    const { lane, side, clock } = this.#parts
+    const { signal, clock } = this.#parts
     this.#until = clock.monotonic() + ms
     if (this.#isPolling) return
     this.#isPolling = true
-    lane.setPolling(side, true)
+    signal.stayAwake()
     clock.soon(this.#turn)
+  }
+
+  /** A message woke this side. */
+  woken(): void {
+    if (!this.#isPolling) this.#parts.signal.sleep()
+    this.#poll()
   }
 
   /** Stops polling at the end of the next turn. */
@@ -142,7 +151,7 @@ export class LanePoller {
   }
 
   readonly #turn = (): void => {
-    const { lane, side, clock, poll } = this.#parts
+    const { signal, clock } = this.#parts
     const end = clock.monotonic() + turnMs
     while (!this.#pollOften() && clock.monotonic() < end);
     if (clock.monotonic() < this.#until) {
@@ -150,49 +159,118 @@ export class LanePoller {
       return
     }
     this.#isPolling = false
-    lane.setPolling(side, false)
+    signal.sleep()
     // The other side may have written something, and sent no wake-up, just before it could see
     // this.
-    poll()
+    this.#poll()
   }
 
   #pollOften(): boolean {
-    for (let times = 0; times < pollsPerReading; times++) if (this.#parts.poll()) return true
+    for (let times = 0; times < pollsPerReading; times++) if (this.#poll()) return true
     return false
+  }
+
+  #poll(): boolean {
+    const { signal, poll } = this.#parts
+    const { raised } = signal
+    if (raised === this.#seen) return false
+    this.#seen = raised
+    return poll()
   }
 }
 
 /** A commit in flight. */
 type InFlight = {
   readonly id: number
+  readonly request: CommitRequest
   /** Absent for a commit that went as a message. Later answers wait for its answer. */
   readonly slot: LaneSlot | undefined
-  readonly request: CommitRequest
-  readonly began: number
-  readonly polls: boolean
-  /** No other commit was in flight when it began, so its time says how long a wait takes. */
-  readonly isAlone: boolean
+  /** The wait of one in a slot. If no other one was in flight, its time says how long a wait takes. */
+  readonly wait: { readonly began: number; readonly isAlone: boolean } | undefined
 }
 
-/** The host's end: the fast path of a log's host. */
-export class LaneClient implements FastPath {
-  readonly #lane: Lane
+/**
+ * The host's ends of all lanes of one thread. They wait for answers together: one message, or one
+ * poll, brings the answers of many logs.
+ */
+export class LaneHost {
   readonly #clock: Clock
-  readonly #poller: LanePoller
   readonly #mayPoll: boolean
-  #settle: (id: number, answer: unknown) => void = () => undefined
+  readonly #poller: LanePoller
+  readonly #thread: LaneSignal
   readonly #habit = new PollHabit()
   readonly #limit = new PollLimit()
-  /** In the order in which they were offered, which is the order in which they are settled. */
-  #inFlight: InFlight[] = []
+  /** The ends that wait for an answer. */
+  readonly #waiting = new Set<LaneClient>()
+  #inFlight = 0
+  #polls = false
 
   /** `mayPoll`: the machine has more than one processor. */
   constructor(memory: SharedArrayBuffer, clock: Clock, mayPoll: boolean) {
-    const lane = new Lane(memory)
-    this.#lane = lane
+    const { host, thread } = signalsIn(memory)
     this.#clock = clock
     this.#mayPoll = mayPoll
-    this.#poller = new LanePoller({ lane, clock, side: laneSides.host, poll: () => this.poll() })
+    this.#thread = thread
+    this.#poller = new LanePoller({ signal: host, clock, poll: () => this.#poll() })
+  }
+
+  /** Returns whether the host polls for the answer to a commit that it is about to offer. */
+  choose(): boolean {
+    if (this.#inFlight === 0) this.#polls = this.#mayPoll && this.#habit.choose()
+    return this.#polls
+  }
+
+  /** `client` has offered a commit. */
+  offered(client: LaneClient, wake: () => void): InFlight['wait'] {
+    const isAlone = this.#inFlight++ === 0
+    this.#waiting.add(client)
+    // A thread that must be woken may need this very processor, so a host that wakes it does not
+    // poll.
+    if (this.#thread.raise()) wake()
+    else if (this.#polls) this.#poller.pollFor(this.#limit.ms)
+    return { began: this.#clock.monotonic(), isAlone }
+  }
+
+  /** A commit of `client` was answered, or will not be. */
+  ended(client: LaneClient, { began, isAlone }: NonNullable<InFlight['wait']>): void {
+    this.#inFlight--
+    if (client.isIdle) this.#waiting.delete(client)
+    if (isAlone) {
+      const ms = this.#clock.monotonic() - began
+      this.#habit.learn(this.#polls, ms)
+      if (!this.#polls) this.#limit.learn(ms)
+    }
+    if (this.#inFlight === 0) this.#poller.stop()
+  }
+
+  /** A message of the thread woke the host. */
+  woken(): void {
+    this.#poller.woken()
+  }
+
+  #poll(): boolean {
+    let isAny = false
+    for (const client of this.#waiting) if (client.poll()) isAny = true
+    return isAny
+  }
+}
+
+/** The host's end of one lane: the fast path of a log's host. */
+export class LaneClient implements FastPath {
+  readonly #slots: readonly LaneSlot[]
+  readonly #host: LaneHost
+  #settle: (id: number, answer: unknown) => void = () => undefined
+  /** In the order in which they were offered, which is the order in which they are settled. */
+  #inFlight: InFlight[] = []
+
+  constructor(memory: SharedArrayBuffer, host: LaneHost) {
+    this.#slots = laneSlots(memory)
+    this.#host = host
+  }
+
+  /** Whether no commit of it is in flight. */
+  get isIdle(): boolean {
+    return this.#inFlight.length === 0
   }
 
   onAnswer(settle: (id: number, answer: unknown) => void): void {
@@ -203,18 +281,11 @@ export class LaneClient implements FastPath {
     if (kind !== 'commit') return false
     // The host sends a commit's request with a commit.
     const commit = request as CommitRequest
-    const first = this.#inFlight[0]
-    const polls = first ? first.polls : this.#mayPoll && this.#habit.choose()
-    const slot = this.#lane.slots.find((free) => free.offer(id, commit, polls))
-    const began = this.#clock.monotonic()
-    const isAlone = !first && slot !== undefined
-    this.#inFlight.push({ id, slot, request: commit, began, polls: polls && !!slot, isAlone })
-    if (!slot) return false
-    // A thread that must be woken may need this very processor, so a host that wakes it does not
-    // poll.
-    if (!this.#lane.isPolling(laneSides.thread)) wake()
-    else if (polls) this.#poller.pollFor(this.#limit.ms)
-    return true
+    const polls = this.#host.choose()
+    const slot = this.#slots.find((free) => free.offer(id, commit, polls))
+    const wait = slot && this.#host.offered(this, wake)
+    this.#inFlight.push({ id, slot, request: commit, wait })
+    return slot !== undefined
   }
 
   poll(): boolean {
@@ -231,6 +302,10 @@ export class LaneClient implements FastPath {
     return isAny
   }
 
+  woken(): void {
+    this.#host.woken()
+  }
+
   forget(id: number): void {
     const ended = this.#inFlight.find((commit) => commit.id === id)
     if (!ended) return
@@ -239,14 +314,8 @@ export class LaneClient implements FastPath {
   }
 
   #end(ended: InFlight): void {
-    const { began, polls, isAlone } = ended
-    if (isAlone) {
-      const ms = this.#clock.monotonic() - began
-      this.#habit.learn(polls, ms)
-      if (!polls) this.#limit.learn(ms)
-    }
     this.#inFlight = this.#inFlight.filter((commit) => commit !== ended)
-    if (this.#inFlight.length === 0) this.#poller.stop()
+    if (ended.wait) this.#host.ended(this, ended.wait)
   }
 }
 
@@ -262,35 +331,81 @@ export type LaneServerParts = {
 }
 
 /**
- * The thread's end. It polls if the host polls and if the last commit followed soon after an
- * answer.
+ * The thread's ends of all its lanes. It polls if the host polls and if the last commit followed
+ * soon after an answer.
  */
-export class LaneServer {
-  readonly #lane: Lane
+export class LaneThread {
   readonly #clock: Clock
-  readonly #parts: LaneServerParts
   readonly #poller: LanePoller
-  readonly #slots: readonly { readonly slot: LaneSlot; readonly byLane: AnswerByLane }[]
-  /** The last request that was taken, from the lane or as a message. */
-  #lastId = 0
+  readonly #host: LaneSignal
+  readonly #servers = new Set<LaneServer>()
   #answeredAt = Number.NEGATIVE_INFINITY
   #polls = false
   readonly #limit = new PollLimit()
 
-  constructor(memory: SharedArrayBuffer, clock: Clock, parts: LaneServerParts) {
-    const lane = new Lane(memory)
-    this.#lane = lane
+  constructor(memory: SharedArrayBuffer, clock: Clock) {
+    const { host, thread } = signalsIn(memory)
     this.#clock = clock
+    this.#host = host
+    this.#poller = new LanePoller({ signal: thread, clock, poll: () => this.#poll() })
+  }
+
+  /** Serves one more lane. */
+  add(server: LaneServer): void {
+    this.#servers.add(server)
+  }
+
+  /** A lane has ended. */
+  delete(server: LaneServer): void {
+    this.#servers.delete(server)
+  }
+
+  /** A message of the host woke the thread. */
+  woken(): void {
+    this.#poller.woken()
+  }
+
+  /** A commit was taken from a lane. */
+  taken(hostPolls: boolean): void {
+    const ms = this.#clock.monotonic() - this.#answeredAt
+    if (!this.#polls) this.#limit.learn(ms)
+    this.#polls = hostPolls && ms < pollMsMax
+  }
+
+  /** A commit was answered in its lane. */
+  answered(wake: () => void): void {
+    if (this.#host.raise()) wake()
+    this.#answeredAt = this.#clock.monotonic()
+    if (this.#polls) this.#poller.pollFor(this.#limit.ms)
+  }
+
+  #poll(): boolean {
+    let isAny = false
+    for (const server of this.#servers) if (server.poll()) isAny = true
+    return isAny
+  }
+}
+
+/** The thread's end of one lane. */
+export class LaneServer {
+  readonly #thread: LaneThread
+  readonly #parts: LaneServerParts
+  readonly #slots: readonly { readonly slot: LaneSlot; readonly byLane: AnswerByLane }[]
+  /** The last request that was taken, from the lane or as a message. */
+  #lastId = 0
+
+  constructor(memory: SharedArrayBuffer, thread: LaneThread, parts: LaneServerParts) {
+    this.#thread = thread
     this.#parts = parts
-    this.#slots = lane.slots.map((slot) => ({
+    this.#slots = laneSlots(memory).map((slot) => ({
       slot,
       byLane: (answer) => this.#answer(slot, answer),
     }))
-    this.#poller = new LanePoller({ lane, clock, side: laneSides.thread, poll: this.poll })
+    thread.add(this)
   }
 
   /** Takes the commits in the lane that are next in order. Returns whether there was one. */
-  readonly poll = (): boolean => {
+  poll(): boolean {
     if (!this.#takeNext()) return false
     // At most one for each slot, so that the event loop has its turn under load.
     for (let more = 1; more < this.#slots.length && this.#takeNext(); more++);
@@ -302,14 +417,17 @@ export class LaneServer {
     this.#lastId = id
   }
 
+  /** Takes nothing more. */
+  end(): void {
+    this.#thread.delete(this)
+  }
+
   #takeNext(): boolean {
     for (const { slot, byLane } of this.#slots) {
       const next = slot.take(this.#lastId + 1)
       if (!next) continue
       this.#lastId = next.id
-      const ms = this.#clock.monotonic() - this.#answeredAt
-      if (!this.#polls) this.#limit.learn(ms)
-      this.#polls = next.hostPolls && ms < pollMsMax
+      this.#thread.taken(next.hostPolls)
       this.#parts.take(next.id, next.request, byLane)
       return true
     }
@@ -319,9 +437,7 @@ export class LaneServer {
   #answer(slot: LaneSlot, answer: unknown): boolean {
     // A commit's answer is a packed commit.
     if (!slot.answer(answer as PackedCommit)) return false
-    if (!this.#lane.isPolling(laneSides.host)) this.#parts.wake()
-    this.#answeredAt = this.#clock.monotonic()
-    if (this.#polls) this.#poller.pollFor(this.#limit.ms)
+    this.#thread.answered(this.#parts.wake)
     return true
   }
 }

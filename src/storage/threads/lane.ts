@@ -7,11 +7,6 @@
 import type { CommitRequest } from '../ports/log-host.ts'
 import type { PackedCommit } from './log-wire.ts'
 
-/** The two sides of a lane: the log's host, and the log's thread. */
-export const laneSides = { host: 0, thread: 1 } as const
-/** One of the two sides. */
-export type LaneSide = (typeof laneSides)[keyof typeof laneSides]
-
 const slotCount = 2
 
 /** Limits of a slot. Writing a larger commit costs much more than sending its message. */
@@ -52,41 +47,63 @@ const lengthsAt = 8 * numberCount
 const bytesAt = lengthsAt + 4 * framesMax
 const slotBytes = bytesAt + bytesMax
 
-/**
- * One word for each side (does it poll?), then the state of each slot. Both sides use `Atomics` on
- * them.
- */
-const wordCount = 2 + slotCount
-const slotsAt = 4 * wordCount
+/** The state of each slot comes first. Both sides use `Atomics` on it. */
+const slotsAt = 4 * slotCount
 
 /** Makes the memory of one lane. The system backs only the pages that are used. */
 export const laneMemory = (): SharedArrayBuffer =>
   new SharedArrayBuffer(slotsAt + slotCount * slotBytes)
 
-/** One side's view of a lane. */
-export class Lane {
-  readonly #polling: Int32Array
-  readonly slots: readonly LaneSlot[]
+/** One side's view of the slots of a lane. */
+export const laneSlots = (memory: SharedArrayBuffer): readonly LaneSlot[] =>
+  Array.from({ length: slotCount }, (_, index) => {
+    const state = new Int32Array(memory, 4 * index, 1)
+    return new LaneSlot(state, memory, slotsAt + index * slotBytes)
+  })
 
-  constructor(memory: SharedArrayBuffer) {
-    this.#polling = new Int32Array(memory, 0, 2)
-    this.slots = Array.from({ length: slotCount }, (_, index) => {
-      const state = new Int32Array(memory, 4 * (2 + index), 1)
-      return new LaneSlot(state, memory, slotsAt + index * slotBytes)
-    })
+/** Makes the memory of the two signals that all lanes of a thread share. */
+export const signalMemory = (): SharedArrayBuffer => new SharedArrayBuffer(16)
+
+/** The signals of the two sides in that memory: those of a host, and of its thread. */
+export const signalsIn = (memory: SharedArrayBuffer) => ({
+  host: new LaneSignal(new Int32Array(memory, 0, 2)),
+  thread: new LaneSignal(new Int32Array(memory, 8, 2)),
+})
+
+/** Words of a signal. */
+const words = { awake: 0, raised: 1 } as const
+
+/**
+ * Says to one side that the other one has written to a slot of any of their lanes. A side that is
+ * awake looks at its lanes by itself: it polls, or a message is about to wake it. So many commits
+ * share one message.
+ */
+export class LaneSignal {
+  readonly #words: Int32Array
+
+  constructor(memory: Int32Array) {
+    this.#words = memory
   }
 
-  /** Whether a side polls the slots. A side that does not poll must be woken by a message. */
-  isPolling(side: LaneSide): boolean {
-    return Atomics.load(this.#polling, side) === 1
+  /** How often it was raised. */
+  get raised(): number {
+    return Atomics.load(this.#words, words.raised)
   }
 
-  /**
-   * Says whether this side polls. After `false` it must poll once more: the other side may have
-   * seen `true`.
-   */
-  setPolling(side: LaneSide, isPolling: boolean): void {
-    Atomics.store(this.#polling, side, isPolling ? 1 : 0)
+  /** The other side wrote to a slot. Returns whether it must send a message that wakes this side. */
+  raise(): boolean {
+    Atomics.add(this.#words, words.raised, 1)
+    return Atomics.exchange(this.#words, words.awake, 1) === 0
+  }
+
+  /** This side looks at its lanes by itself. */
+  stayAwake(): void {
+    Atomics.store(this.#words, words.awake, 1)
+  }
+
+  /** This side waits for a message. It must look once more: the other side may have seen it awake. */
+  sleep(): void {
+    Atomics.store(this.#words, words.awake, 0)
   }
 }
 

@@ -6,12 +6,20 @@
  */
 import { systemClock } from '../../clock.ts'
 import { nodeDisk } from '../disk/node-disk.ts'
-import { createLog } from '../log/log.ts'
-import type { LogHost, LogProtocol, LogRequestKind } from '../ports/log-host.ts'
-import { laneMemory } from './lane.ts'
-import { type AnswerByLane, LaneClient, LaneServer } from './lane-ends.ts'
+import { createLog, type Log } from '../log/log.ts'
+import type { WrittenCommit } from '../log/log-writer.ts'
+import type {
+  Commit,
+  CommitRequest,
+  LogHost,
+  LogProtocol,
+  LogRequestKind,
+} from '../ports/log-host.ts'
+import { laneMemory, signalMemory } from './lane.ts'
+import { type AnswerByLane, LaneClient, LaneHost, LaneServer, LaneThread } from './lane-ends.ts'
 import { type PackedAnswer, packed, unpacked } from './log-wire.ts'
 import { SpareMaker, SpareThread } from './spare-maker.ts'
+import { SyncCrew } from './sync-crew.ts'
 import {
   answer,
   type Channel,
@@ -21,6 +29,7 @@ import {
   openChannel,
   processors,
   sayFarewell,
+  sharedMemory,
   startThread,
   takeChannels,
   takeQuestions,
@@ -39,11 +48,12 @@ type LogQuestion = {
 }
 
 /**
- * The most threads for the logs of an instance. Up to so many logs have one each. With a thread for
- * each of 64 logs, two processors took 10 s to start them, 1 GB, and wrote a third
- * (bench/NOTES.md). More than eight have more than one main thread gives them.
+ * The most threads for the logs of an instance. Up to so many logs have one each. More take memory,
+ * and the processors of the main thread: with four on two processors, 64 logs took twice the
+ * memory, and 16 wrote half (bench/NOTES.md). More than eight have more than one main thread gives
+ * them.
  */
-const threadsMax = (): number => Math.min(Math.max(4, processors()), 8)
+const threadsMax = (): number => Math.min(Math.max(1, processors() >> 1), 8)
 
 /**
  * Makes hosts over the real disk, on at most `max` threads. The bytes of a commit may be
@@ -58,6 +68,7 @@ export const threadLogHosts = (max = threadsMax()): (() => LogHost) => {
 /** A thread, how many logs it has, and how many of them hold it. */
 type LogThread = {
   readonly worker: Worker
+  readonly lanes: LaneHost
   /** Resolves when it has ended, and its files are closed. */
   readonly ended: Promise<void>
   logs: number
@@ -74,9 +85,9 @@ class LogThreads {
 
   host(): LogHost {
     const memory = laneMemory()
-    const lane = new LaneClient(memory, systemClock(), hasSpareProcessor())
     const thread = this.#enter()
     const { worker } = thread
+    const lane = new LaneClient(memory, thread.lanes)
     const channel = openChannel(worker, memory)
     const client = threadClient(worker, 'log', lane, {
       line: channel.line,
@@ -101,12 +112,14 @@ class LogThreads {
   }
 
   #started(): LogThread {
-    const worker = startThread(import.meta.url, 'log')
+    const signals = signalMemory()
+    const worker = startThread(import.meta.url, 'log', signals)
     // Each client listens for its end.
     worker.setMaxListeners(0)
     worker.unref()
     const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()))
-    const thread: LogThread = { worker, ended, logs: 0, held: 0 }
+    const lanes = new LaneHost(signals, systemClock(), hasSpareProcessor())
+    const thread: LogThread = { worker, lanes, ended, logs: 0, held: 0 }
     this.#threads.add(thread)
     // A thread that has failed takes no more logs. It ends some time later.
     worker.on('error', () => this.#threads.delete(thread))
@@ -138,30 +151,76 @@ const hold = (thread: LogThread, isHeld: boolean): void => {
  */
 const usedBytes = 256 * 1024
 
+/** The parts that the logs of a thread share. */
+type LogsThread = {
+  readonly lanes: LaneThread
+  readonly second: SpareThread
+  readonly crew: SyncCrew
+  /** The log that took the last commit, and when, in ms. */
+  last: { readonly log: Log | undefined; readonly at: number }
+}
+
+/** Logs that commit within so many ms are synced side by side. */
+const togetherMs = 50
+
 /**
  * The thread's side of one log, which handles requests in order. A request that needs a spare waits
- * for it.
+ * for it, and a request after a commit for its sync.
  */
-const serveLog = (port: MessagePort, memory: SharedArrayBuffer, second: SpareThread): void => {
+const serveLog = (port: MessagePort, memory: SharedArrayBuffer, thread: LogsThread): void => {
   const clock = systemClock()
   const log = createLog(nodeDisk(), clock)
   const questions: LogQuestion[] = []
   let written = 0
   let isEnded = false
-  const spares = new SpareMaker(second, {
+  /** The sync of a commit, until it is answered. */
+  let syncing: Promise<void> | undefined
+  const spares = new SpareMaker(thread.second, {
     settled: (error) => log.settleSpare(error),
     free: () => proceed(),
   })
-  const lane = new LaneServer(memory, clock, {
+  const lane = new LaneServer(memory, thread.lanes, {
     wake: () => wakeHost(port),
     take: (id, request, byLane) => take({ id, kind: 'commit', request, byLane }),
   })
+  /**
+   * While one log alone commits, this thread syncs, which is the shortest way. The files of several
+   * logs are synced side by side, while this thread writes the commits of others.
+   */
+  const commit = ({ id, request, byLane }: LogQuestion & { readonly request: CommitRequest }) => {
+    written += request.bytes.length
+    const end = (commit: () => Commit): void => answer(port, id, () => packed(commit()), byLane)
+    const { crew, last } = thread
+    const now = clock.monotonic()
+    thread.last = { log, at: now }
+    const isAlone = crew.syncs === 0 && (last.log === log || now - last.at > togetherMs)
+    let begun: WrittenCommit
+    try {
+      begun = log.write(request)
+    } catch (error) {
+      return end(() => raise(error))
+    }
+    const { unsynced } = begun
+    const sync = isAlone || !unsynced ? undefined : crew.sync(unsynced)
+    if (!sync) return end(() => begun.end(() => unsynced?.sync()))
+    syncing = sync
+      .then(
+        () => end(() => begun.end(() => undefined)),
+        (error) => end(() => begun.end(() => raise(error))),
+      )
+      .then(() => {
+        syncing = undefined
+        proceed()
+      })
+  }
+  const isReady = ({ kind, request }: LogQuestion): boolean =>
+    !syncing && !log.waitsForSpare(kind, request)
   const proceed = (): void => {
-    for (let at = questions[0]; at && !log.waitsForSpare(at.kind, at.request); at = questions[0]) {
+    for (let at = questions[0]; at && isReady(at); at = questions[0]) {
       questions.shift()
-      const { id, kind, request, byLane } = at
-      if (kind === 'commit') written += (request as LogProtocol['commit']['request']).bytes.length
-      answer(port, id, () => packed(log.handle(kind, request)), byLane)
+      const { id, kind, request } = at
+      if (isCommit(at)) commit(at)
+      else answer(port, id, () => packed(log.handle(kind, request)))
     }
     if (isEnded) return
     if (written >= usedBytes) spares.start()
@@ -177,9 +236,10 @@ const serveLog = (port: MessagePort, memory: SharedArrayBuffer, second: SpareThr
   }
   const end = async (): Promise<void> => {
     isEnded = true
+    lane.end()
     questions.length = 0
     // The next opening of this log finds the spare whole, and alone.
-    await spares.made
+    await Promise.all([spares.made, syncing])
     log.abandon()
     sayFarewell(port)
   }
@@ -191,12 +251,24 @@ const serveLog = (port: MessagePort, memory: SharedArrayBuffer, second: SpareThr
       take(question as LogQuestion)
       lane.poll()
     },
-    woken: lane.poll,
+    woken: () => thread.lanes.woken(),
     ended: end,
   })
 }
 
-if (isThread('log')) {
-  const second = new SpareThread()
-  takeChannels((port, memory) => serveLog(port, memory, second))
+/** The host sends a commit's request with a commit. */
+const isCommit = (
+  question: LogQuestion,
+): question is LogQuestion & { readonly request: CommitRequest } => question.kind === 'commit'
+
+const raise = (error: unknown): never => {
+  throw error
+}
+
+const signals = sharedMemory()
+if (isThread('log') && signals) {
+  const lanes = new LaneThread(signals, systemClock())
+  const last = { log: undefined, at: 0 }
+  const thread: LogsThread = { lanes, second: new SpareThread(), crew: new SyncCrew(), last }
+  takeChannels((port, memory) => serveLog(port, memory, thread))
 }

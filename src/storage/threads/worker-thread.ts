@@ -28,6 +28,8 @@ const threadRoles = {
   log: 'the log',
   /** Fills new segments of one log with zeros. The log's thread starts it. */
   spares: 'the log',
+  /** Syncs files of several logs. The log's thread starts it. */
+  syncs: 'the log',
   /** Owns the files of a shard's blobs. */
   blobs: 'the blobs',
   /** Commits one projection. */
@@ -138,6 +140,8 @@ export type FastPath = {
   offer(question: Question, wake: () => void): boolean
   /** Delivers the answers that have arrived. Returns whether there was one. */
   poll(): boolean
+  /** The thread has woken this side: answers may have arrived. */
+  woken(): void
   /** The question, taken or not, was answered by a message, or will not be answered. */
   forget(id: number): void
 }
@@ -261,7 +265,7 @@ export const threadClient = (
   fastPath?.onAnswer((id, answer) => take(id)?.resolve(answer))
   line.on('message', (reply) => {
     if (reply === wakeUp) {
-      fastPath?.poll()
+      fastPath?.woken()
       return
     }
     if ('progress' in reply) {
@@ -354,6 +358,9 @@ export const sayFarewell = (port: MessagePort): void => port.postMessage(farewel
 
 /** The thread's side: wakes the host. */
 export const wakeHost = (port: MessagePort): void => port.postMessage(wakeUp)
+
+/** The thread's side: wakes the thread that started this one. */
+export const wakeStarter = (): void => parentPort?.postMessage(wakeUp)
 
 /** The interval, in ms, at which a host hears how far its question has come: each costs it a turn. */
 const reportMs = 50

@@ -1,6 +1,7 @@
 /** The writer of one log on a disk without faults: opening, commits, rolls and close. */
 import { describe, expect, test } from 'vitest'
 import { seededRandom } from '../../../src/clock.ts'
+import { DiskError } from '../../../src/storage/ports/disk.ts'
 import { framePayloadMax, unitBytesMax } from '../../../src/storage/segments/log-limits.ts'
 import {
   commit,
@@ -21,6 +22,54 @@ import {
 
 const range = (from: number, to: number): number[] =>
   Array.from({ length: to - from + 1 }, (_, index) => from + index)
+
+describe('a commit that another thread syncs', () => {
+  /** A log with one commit that is synced, and one that is written. */
+  const written = () => {
+    const { world, log } = openedLog()
+    commit(log, [payload(1)])
+    const bytes = payload(2)
+    const request = { bytes, lengths: [bytes.length], now: 0, sync: true, projectedLsn: 0 }
+    return { world, log, ...log.write(request) }
+  }
+
+  test('is durable at its end, not before', () => {
+    const { log, unsynced, end } = written()
+    expect(log.handle('state', null).durableLsn).toBe(1)
+
+    expect(end(() => unsynced?.sync())).toMatchObject({ lsns: [2], durableLsn: 2 })
+
+    expect(log.handle('state', null).durableLsn).toBe(2)
+  })
+
+  test('whose sync failed poisons the log: nothing more is written, and nothing is synced again', () => {
+    const { world, log, end } = written()
+    const fail = () => {
+      throw new DiskError('EIO', 'sync', 'x')
+    }
+    const poisoned = expect.objectContaining({
+      code: 'SHARD_DOWN',
+      details: expect.objectContaining({ reason: 'poisoned' }),
+    })
+    expect(() => end(fail)).toThrow(poisoned)
+
+    const before = filesOf(world.disk)
+    expect(() => commit(log, [payload(3)])).toThrow(poisoned)
+    expect(() => log.handle('sync', null)).toThrow(poisoned)
+    expect(filesOf(world.disk)).toEqual(before)
+  })
+
+  test('has no file to sync if it asks for no sync', () => {
+    const { log } = openedLog()
+    const bytes = payload(1)
+    const request = { bytes, lengths: [bytes.length], now: 0, sync: false, projectedLsn: 0 }
+
+    const { unsynced, end } = log.write(request)
+
+    expect(unsynced).toBeUndefined()
+    expect(end(() => expect.unreachable())).toMatchObject({ lsns: [1], durableLsn: 0, syncMs: 0 })
+  })
+})
 
 describe('a new log', () => {
   test('opens empty, in epoch 1', () => {

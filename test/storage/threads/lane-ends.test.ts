@@ -1,38 +1,61 @@
 /** Commits in a lane: two at a time, in the order of their requests. */
 import { expect, test } from 'vitest'
-import { Lane, laneMemory, laneSides } from '../../../src/storage/threads/lane.ts'
-import { LaneClient, LaneServer } from '../../../src/storage/threads/lane-ends.ts'
+import { laneMemory, signalMemory, signalsIn } from '../../../src/storage/threads/lane.ts'
+import {
+  LaneClient,
+  LaneHost,
+  LaneServer,
+  LaneThread,
+} from '../../../src/storage/threads/lane-ends.ts'
 import { answer, request } from '../../support/worlds/lane-commit.ts'
 import { steppingClock } from '../../support/worlds/stepping-clock.ts'
 
-/** Both ends in one thread. Neither polls by itself: the test calls `poll`. */
-const world = ({ mayPoll = false } = {}) => {
-  const memory = laneMemory()
+/** A host and a thread with lanes, in one thread. Neither polls by itself: the test wakes them. */
+const sides = ({ mayPoll = false } = {}) => {
+  const memory = signalMemory()
   const { clock, pause } = steppingClock()
+  const host = new LaneHost(memory, clock, mayPoll)
+  const thread = new LaneThread(memory, clock)
   const wakeUps: string[] = []
   const settled: number[] = []
   const taken: { id: number; byLane: (answer: unknown) => boolean }[] = []
-  const client = new LaneClient(memory, clock, mayPoll)
-  client.onAnswer((id) => void settled.push(id))
-  const server = new LaneServer(memory, clock, {
-    wake: () => void wakeUps.push('host'),
-    take: (id, _, byLane) => void taken.push({ id, byLane }),
-  })
-  const offer = (id: number) =>
-    client.offer({ id, kind: 'commit', request }, () => void wakeUps.push('thread'))
-  const lane = new Lane(memory)
+  const lane = () => {
+    const slots = laneMemory()
+    const client = new LaneClient(slots, host)
+    client.onAnswer((id) => void settled.push(id))
+    const server = new LaneServer(slots, thread, {
+      wake: () => void wakeUps.push('host'),
+      take: (id, _, byLane) => void taken.push({ id, byLane }),
+    })
+    const offer = (id: number) =>
+      client.offer({ id, kind: 'commit', request }, () => void wakeUps.push('thread'))
+    return { client, server, offer }
+  }
+  /** Whether the side looks at its lanes by itself. */
+  const isAwake = (side: 'host' | 'thread') => {
+    const signal = signalsIn(memory)[side]
+    if (!signal.raise()) return true
+    signal.sleep()
+    return false
+  }
+  return { host, thread, lane, isAwake, pause, wakeUps, settled, taken }
+}
+
+/** A host and a thread with one lane. */
+const world = (options?: Parameters<typeof sides>[0]) => {
+  const { lane, isAwake, host, thread, taken, ...rest } = sides(options)
+  const { client, server, offer } = lane()
   /** One commit, from its offer to its answer. Returns the sides that poll at its end. */
   const commit = (id: number) => {
     offer(id)
-    server.poll()
-    const { host, thread } = laneSides
-    const hostPolls = lane.isPolling(host)
+    thread.woken()
+    const hostPolls = isAwake('host')
     taken.shift()?.byLane(answer(id))
-    const threadPolls = lane.isPolling(thread)
-    client.poll()
+    const threadPolls = isAwake('thread')
+    host.woken()
     return { hostPolls, threadPolls }
   }
-  return { client, server, lane, offer, commit, pause, wakeUps, settled, taken }
+  return { client, server, offer, commit, isAwake, taken, ...rest }
 }
 
 test('the lane takes a second commit while the first is being written, and refuses a third', () => {
@@ -93,14 +116,53 @@ test('an answer in the lane waits for the answer before it, which is a message',
   expect(settled).toEqual([2])
 })
 
-test('a side that does not poll is woken for each commit and each answer', () => {
-  const { server, offer, wakeUps, taken } = world()
-  offer(1)
-  offer(2)
+test('a side that is asleep is woken once for all that waits for it in its lanes', () => {
+  const { host, thread, lane, wakeUps, settled, taken } = sides()
+  const lanes = Array.from({ length: 16 }, lane)
+  for (const { offer } of lanes) offer(1)
+  expect(wakeUps).toEqual(['thread'])
+  thread.woken()
+  expect(taken).toHaveLength(16)
+  for (const { byLane } of taken) byLane(answer(1))
+  expect(wakeUps).toEqual(['thread', 'host'])
+  host.woken()
+  expect(settled).toHaveLength(16)
+  lanes[7]?.offer(2)
+  expect(wakeUps).toEqual(['thread', 'host', 'thread'])
+})
+
+test('a commit that is offered while the thread is at work is taken after one more message', () => {
+  const { thread, lane, wakeUps, taken } = sides()
+  const [first, second] = [lane(), lane()]
+  first.offer(1)
+  thread.woken()
+  second.offer(1)
+  first.offer(2)
   expect(wakeUps).toEqual(['thread', 'thread'])
-  server.poll()
-  for (const { id, byLane } of taken) byLane(answer(id))
-  expect(wakeUps).toEqual(['thread', 'thread', 'host', 'host'])
+  thread.woken()
+  expect(taken).toHaveLength(3)
+})
+
+test('a lane that has ended takes nothing more, and the others go on', () => {
+  const { thread, lane, taken } = sides()
+  const [first, second] = [lane(), lane()]
+  first.server.end()
+  first.offer(1)
+  second.offer(1)
+  thread.woken()
+  expect(taken).toHaveLength(1)
+})
+
+test('an answer settles although another lane waits for a message', () => {
+  const { host, thread, lane, settled, taken } = sides()
+  const [first, second] = [lane(), lane()]
+  first.offer(1)
+  first.offer(2)
+  second.offer(1)
+  thread.woken()
+  for (const { byLane } of taken.slice(1)) byLane(answer(1))
+  host.woken()
+  expect(settled).toEqual([1])
 })
 
 for (const [name, pauseMs, isPolled] of [
@@ -121,21 +183,20 @@ for (const [name, pauseMs, isPolled] of [
   })
 
 test('where waits are short, no side polls for long: the other may need its processor', () => {
-  const { server, lane, offer, commit, pause, taken } = world({ mayPoll: true })
-  const isPolling = (side: keyof typeof laneSides) => lane.isPolling(laneSides[side])
+  const { server, isAwake, offer, commit, pause, taken } = world({ mayPoll: true })
   const id = 31
   for (let before = 1; before < id; before++) {
     pause(0.02)
     commit(before)
   }
-  expect(isPolling('thread')).toBe(true)
+  expect(isAwake('thread')).toBe(true)
   offer(id)
-  expect(isPolling('host')).toBe(true)
+  expect(isAwake('host')).toBe(true)
   pause(0.4)
-  expect(isPolling('host')).toBe(false)
+  expect(isAwake('host')).toBe(false)
   server.poll()
   taken.shift()?.byLane(answer(id))
-  expect(isPolling('thread')).toBe(true)
+  expect(isAwake('thread')).toBe(true)
   pause(0.4)
-  expect(isPolling('thread')).toBe(false)
+  expect(isAwake('thread')).toBe(false)
 })

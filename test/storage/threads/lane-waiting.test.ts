@@ -3,7 +3,7 @@
  * stops.
  */
 import { describe, expect, test } from 'vitest'
-import { Lane, laneMemory, laneSides } from '../../../src/storage/threads/lane.ts'
+import { signalMemory, signalsIn } from '../../../src/storage/threads/lane.ts'
 import {
   LanePoller,
   PollHabit,
@@ -88,11 +88,21 @@ test('a poll goes on twice as long as waits that are spent asleep, and 0.6 ms at
   expect(limit.ms).toBeLessThanOrEqual(pollMsMax)
 })
 
-const world = (poll: () => boolean) => {
-  const lane = new Lane(laneMemory())
+/** The other side raises the signal before each poll if `isBusy`. */
+const world = (poll: () => boolean, isBusy = true) => {
+  const memory = signalMemory()
+  const { thread: signal } = signalsIn(memory)
+  const { thread: others } = signalsIn(memory)
   const { clock, turns } = steppingClock()
-  const poller = new LanePoller({ lane, side: laneSides.thread, clock, poll })
-  return { lane, turns, poller, isPolling: () => lane.isPolling(laneSides.thread) }
+  let raised = 0
+  const poller = new LanePoller({ signal, clock, poll })
+  const isPolling = () => {
+    const mustWake = others.raise()
+    if (mustWake) signal.sleep()
+    return !mustWake
+  }
+  if (isBusy) Object.defineProperty(signal, 'raised', { get: () => ++raised })
+  return { signal, others, turns, poller, isPolling }
 }
 
 test('a poller gives the event loop turns in between, and stops when its time is over', () => {
@@ -113,35 +123,58 @@ test('a poller gives the event loop turns in between, and stops when its time is
   expect(isPolling()).toBe(false)
 })
 
+test('a poller looks at its lanes only after the other side has written to one', () => {
+  let polls = 0
+  const count = () => {
+    polls++
+    return true
+  }
+  const { turns, poller, others } = world(count, false)
+  poller.pollFor(0.01)
+  for (let turn = turns.shift(); turn; turn = turns.shift()) turn()
+  expect(polls).toBe(0)
+  others.raise()
+  poller.woken()
+  poller.woken()
+  expect(polls).toBe(1)
+})
+
 test('a poller sees what arrives between its last poll and its stop', () => {
-  let isThere = false
   let seen = 0
-  const { lane, turns, poller, isPolling } = world(() => {
-    if (!isThere) return false
-    isThere = false
+  const count = () => {
     seen++
     return true
-  })
-  const { setPolling } = lane
+  }
+  const { signal, others, turns, poller } = world(count, false)
+  const { sleep } = signal
   // The other side writes now, sees a side that polls, and sends no wake-up.
-  lane.setPolling = (side, value) => {
-    if (!value) isThere = true
-    setPolling.call(lane, side, value)
+  signal.sleep = () => {
+    expect(others.raise()).toBe(false)
+    sleep.call(signal)
   }
   poller.pollFor(0.01)
   for (let turn = turns.shift(); turn; turn = turns.shift()) turn()
-  expect(isPolling()).toBe(false)
   expect(seen).toBe(1)
+  expect(others.raise()).toBe(true)
+})
+
+test('a message that wakes a poller leaves it polling', () => {
+  const { turns, poller, others } = world(() => true, false)
+  poller.pollFor(1_000)
+  others.raise()
+  poller.woken()
+  expect(others.raise()).toBe(false)
+  expect(turns).toHaveLength(1)
 })
 
 test('a poller that is told to stop does so at the end of its turn, and can start again', () => {
-  const { turns, poller, isPolling } = world(() => false)
+  const { turns, poller, others } = world(() => false)
   poller.pollFor(1_000)
   poller.stop()
   turns.shift()?.()
-  expect(isPolling()).toBe(false)
+  expect(others.raise()).toBe(true)
   expect(turns).toEqual([])
   poller.pollFor(0.01)
-  expect(isPolling()).toBe(true)
+  expect(others.raise()).toBe(false)
   expect(turns).toHaveLength(1)
 })

@@ -1,7 +1,13 @@
 /** The shared memory that carries commits to the log's thread. */
 import { describe, expect, test } from 'vitest'
 import type { CommitRequest } from '../../../src/storage/ports/log-host.ts'
-import { Lane, type LaneSlot, laneMemory, laneSides } from '../../../src/storage/threads/lane.ts'
+import {
+  type LaneSlot,
+  laneMemory,
+  laneSlots,
+  signalMemory,
+  signalsIn,
+} from '../../../src/storage/threads/lane.ts'
 
 const request = (lengths: readonly number[]): CommitRequest => ({
   bytes: Uint8Array.from(
@@ -29,7 +35,7 @@ const answer = {
 /** Both sides' views of the same slot. */
 const views = () => {
   const memory = laneMemory()
-  const view = () => new Lane(memory).slots[0] as LaneSlot
+  const view = () => laneSlots(memory)[0] as LaneSlot
   return { host: view(), thread: view() }
 }
 
@@ -96,14 +102,30 @@ describe('a commit in a slot', () => {
   })
 })
 
-test('each side of a lane sees whether the other polls', () => {
-  const memory = laneMemory()
-  const host = new Lane(memory)
-  const thread = new Lane(memory)
-  expect(host.isPolling(laneSides.thread)).toBe(false)
-  thread.setPolling(laneSides.thread, true)
-  expect(host.isPolling(laneSides.thread)).toBe(true)
-  expect(thread.isPolling(laneSides.host)).toBe(false)
-  thread.setPolling(laneSides.thread, false)
-  expect(host.isPolling(laneSides.thread)).toBe(false)
+describe('a signal', () => {
+  const views = () => {
+    const memory = signalMemory()
+    return { own: signalsIn(memory).thread, others: signalsIn(memory).thread, memory }
+  }
+
+  test('asks for one message, however often it is raised before its side sleeps again', () => {
+    const { own, others } = views()
+    expect([others.raise(), others.raise(), others.raise()]).toEqual([true, false, false])
+    own.sleep()
+    expect([others.raise(), others.raise()]).toEqual([true, false])
+  })
+
+  test('asks for no message while its side looks by itself', () => {
+    const { own, others } = views()
+    own.stayAwake()
+    expect(others.raise()).toBe(false)
+  })
+
+  test('counts each raise for its side, and none for the other one', () => {
+    const { own, others, memory } = views()
+    for (let time = 0; time < 3; time++) others.raise()
+    expect(own.raised).toBe(3)
+    expect(signalsIn(memory).host.raised).toBe(0)
+    expect(signalsIn(memory).host.raise()).toBe(true)
+  })
 })

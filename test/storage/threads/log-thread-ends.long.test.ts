@@ -48,7 +48,7 @@ test('an instance shares few threads among its logs, and a thread that dies cost
   const program = `${preamble}
     const app = await open()
     await round(app)
-    const most = Math.min(Math.max(4, availableParallelism()), 8)
+    const most = Math.min(Math.max(1, availableParallelism() >> 1), 8)
     const begun = [begunLogThreads.length - most]
     const refused = new Set()
     for (let death = 0; death < 3; death++) {

@@ -6,17 +6,23 @@ import { EventEmitter } from 'node:events'
 import type { Worker } from 'node:worker_threads'
 import { expect, test } from 'vitest'
 import type { Clock } from '../../../src/clock.ts'
-import { laneMemory } from '../../../src/storage/threads/lane.ts'
-import { LaneClient, LaneServer } from '../../../src/storage/threads/lane-ends.ts'
+import { laneMemory, signalMemory } from '../../../src/storage/threads/lane.ts'
+import {
+  LaneClient,
+  LaneHost,
+  LaneServer,
+  LaneThread,
+} from '../../../src/storage/threads/lane-ends.ts'
 import { threadClient } from '../../../src/storage/threads/worker-thread.ts'
 import { answer, request } from '../../support/worlds/lane-commit.ts'
 
 /** Neither end wakes the other or polls by itself. */
 const world = () => {
   const memory = laneMemory()
+  const signals = signalMemory()
   const clock = { monotonic: () => 0, soon: () => undefined } as Partial<Clock> as Clock
   const taken: { id: number; byLane: (answer: unknown) => boolean }[] = []
-  const server = new LaneServer(memory, clock, {
+  const server = new LaneServer(memory, new LaneThread(signals, clock), {
     wake: () => undefined,
     take: (id, _, byLane) => void taken.push({ id, byLane }),
   })
@@ -25,7 +31,7 @@ const world = () => {
     ref: () => undefined,
     unref: () => undefined,
   })
-  const lane = new LaneClient(memory, clock, false)
+  const lane = new LaneClient(memory, new LaneHost(signals, clock, false))
   const client = threadClient(worker as unknown as Worker, 'log', lane)
   return { server, worker, client, taken }
 }

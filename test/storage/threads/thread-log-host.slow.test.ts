@@ -53,6 +53,32 @@ logHostContract('on a thread that has another log', async () => ({
   during: (work) => work,
 }))
 
+/** Hosts of one thread on which two logs commit all the time: files are synced side by side. */
+const besideCommits = async () => {
+  const makeHost = storage.threadLogHosts(1)
+  const others = await Promise.all([openedLog(makeHost), openedLog(makeHost)])
+  const round = () => Promise.all(others.map(({ commit }) => commit()))
+  // The threads that sync have started then.
+  for (let count = 0; count < 80; count++) await round()
+  let isOver = false
+  const going = others.map(async ({ commit }) => {
+    while (!isOver) await commit()
+  })
+  onTestFinished(async () => {
+    isOver = true
+    await Promise.all(going)
+    await Promise.all(others.map(({ host }) => host.end()))
+  })
+  return makeHost
+}
+
+logHostContract('on a thread whose other logs commit at the same time', async () => ({
+  dir: join(tempFolder(), 'wal'),
+  options,
+  makeHost: await besideCommits(),
+  during: (work) => work,
+}))
+
 /** The open files of this process below `dir`. */
 const openFiles = (dir: string): string[] =>
   readdirSync('/proc/self/fd')
@@ -82,6 +108,18 @@ describe('a log that ends beside another one on its thread', () => {
     expect((await next.commit()).durableLsn).toBe(next.lastLsn + 1)
     await next.host.end()
     await expect(other.commit()).resolves.toMatchObject({ durableLsn: 1 })
+  })
+
+  test('ends although its file is being synced, and leaves no file open', async () => {
+    const makeHost = await besideCommits()
+    for (let round = 0; round < 10; round++) {
+      const { host, dir, commit } = await openedLog(makeHost)
+      const asked = [commit(), commit()].map((answer) => answer.catch(({ code }) => code))
+      await commit().catch(() => undefined)
+      await host.end()
+      await Promise.all(asked)
+      if (process.platform === 'linux') expect(openFiles(dir)).toEqual([])
+    }
   })
 
   test('ends although a spare is being made, and the next opening writes on', async () => {

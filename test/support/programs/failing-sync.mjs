@@ -1,9 +1,10 @@
-// Runs a store of two shards whose log threads' 25th fdatasync fails (see log-faults.test.ts). Reports on pipe 3, as JSON: what was
-// acknowledged, how the others were answered, that the sibling goes on, and what is there after a reopen in this process.
+// Runs a store of two shards of whose syncs a thread's one fails (see log-faults.long.test.ts): in turns `alone` of a log that
+// commits alone, or `beside` of two logs that commit together. Reports on pipe 3, as JSON: what was acknowledged in the shard that
+// fails, how the others were answered, that the sibling goes on, and what is there after a reopen in this process.
 import { writeSync } from 'node:fs'
 import { start } from 'keelson'
 
-const [dir] = process.argv.slice(2)
+const [dir, way] = process.argv.slice(2)
 const report = (value) => writeSync(3, `${JSON.stringify(value)}\n`)
 const codeOf = (promise) =>
   promise.then(
@@ -18,20 +19,25 @@ let there = ''
 for (const tag of 'bcdefghij')
   if (there === '' && (await shardOf(`{${tag}}`)) !== here) there = `{${tag}}`
 
+const tags = way === 'beside' ? ['{a}', there] : ['{a}']
 const acknowledged = []
-let code = 'ok'
-for (let at = 0; at < 100 && code === 'ok'; at++) {
-  code = await codeOf(app.store.put(`{a}:${at}`, at))
-  if (code === 'ok') acknowledged.push(at)
+let codes = ['ok']
+for (let at = 0; at < 2000 && codes.every((code) => code === 'ok'); at++) {
+  codes = await Promise.all(tags.map((tag) => codeOf(app.store.put(`${tag}:${at}`, at))))
+  if (codes.every((code) => code === 'ok')) acknowledged.push(at)
 }
-report({ acknowledged, code, here })
+const failed = codes.findIndex((code) => code !== 'ok')
+const tag = tags[failed]
+const sibling = tag === '{a}' ? there : '{a}'
+const shard = tag === '{a}' ? here : 1 - here
+report({ acknowledged, code: codes[failed], tag })
 report({
-  later: await codeOf(app.store.put('{a}:x', 1)),
-  sibling: await codeOf(app.store.put(there, 'on')),
+  later: await codeOf(app.store.put(`${tag}:x`, 1)),
+  sibling: await codeOf(app.store.put(sibling, 'on')),
 })
-const health = app.health().shards[here]
+const health = app.health().shards[shard]
 report({ phase: health.phase })
-await app.control.reopen(here)
-report({ missing: acknowledged.filter((at) => app.store.get(`{a}:${at}`) !== at) })
-report({ again: await codeOf(app.store.put('{a}:again', 1)) })
+await app.control.reopen(shard)
+report({ missing: acknowledged.filter((at) => app.store.get(`${tag}:${at}`) !== at) })
+report({ again: await codeOf(app.store.put(`${tag}:again`, 1)) })
 process.exit()
