@@ -111,8 +111,9 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     ],
   },
   flow: {
-    runs: [],
-    looks: ['runs'],
+    attributes: [],
+    runs: ['attributes'],
+    looks: ['attributes', 'runs'],
     queue: ['runs', 'looks'],
     judging: ['runs'],
     'run-entity': ['runs', 'looks', 'judging'],

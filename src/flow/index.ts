@@ -2,6 +2,7 @@
  * `keelson/flow`: workflows on durable actors. It imports supervisors and the layers below. Its
  * rooms, each importing only rooms above it:
  *
+ * - attributes: small values of runs and jobs, by which lists find them
  * - runs: the runs of workflows: their record, and the activation that replays the body and ends the run
  * - looks: lists of runs and of their operations, here and over all members
  * - queue: jobs that run under limits
@@ -30,6 +31,7 @@ export type {
 } from './app/schedules.ts'
 export { type FlowParts, flows } from './app/tree.ts'
 export { workflow } from './app/workflow.ts'
+export type { Attributes, AttributeValue } from './attributes/attributes.ts'
 export type {
   CountsOf,
   ListedRun,
@@ -97,6 +99,7 @@ export type {
   UntypedBody,
   UpdateValue,
   WaitOptions,
+  Where,
   Workflow,
   WorkflowOptions,
 } from './runs/body.ts'

@@ -18,10 +18,16 @@ import {
   type KeptError,
   keptError,
 } from '../../errors.ts'
-import { noOptions } from '../../own-names.ts'
+import { noOptions, ownOf } from '../../own-names.ts'
 import { compareKeys } from '../../storage/index.ts'
 import type { AppContext } from '../../supervisors/index.ts'
-import type { Workflow } from '../runs/body.ts'
+import {
+  type Attributes,
+  areIn,
+  attributeBetween,
+  attributeField,
+} from '../attributes/attributes.ts'
+import type { Where, Workflow } from '../runs/body.ts'
 import type { EnteringRun } from '../runs/messages.ts'
 import {
   listOptions as checkedOptions,
@@ -68,6 +74,8 @@ export type Row = {
   readonly parent: string | undefined
   readonly root: string | undefined
   readonly correlation: string | undefined
+  /** The values by which `where` finds it; `undefined`: it has none. */
+  readonly attributes: Attributes | undefined
   readonly priority: number | undefined
   /** The run that it was forked from, as `type/id`. */
   readonly forkedFrom: string | undefined
@@ -103,10 +111,18 @@ export type Page<T> = {
 /** The order of a page. */
 type Order = 'newest' | 'oldest' | 'id'
 
-/** Which runs a page has. At most one of `status`, `parent`, `root` and `correlation`. */
+/**
+ * Which runs a page has. At most one of `status`, `parent`, `root`, `correlation` and `where`; `status`
+ * may be in `where`.
+ */
 export type ListOptions = {
   readonly type: Pick<Workflow, 'name' | 'sort'>
   readonly status?: RunStatus
+  /**
+   * Runs with all of these attributes. The index of the first attribute is walked through, and the other
+   * conditions filter: a page looks at 1,000 runs at most, or at `limit`, and may have fewer.
+   */
+  readonly where?: Where
   /** Runs that got their status from this time on, and before that time, in ms since 1970. */
   readonly since?: number
   readonly until?: number
@@ -178,22 +194,22 @@ const runsOf = (app: App, type: Pick<Workflow, 'name' | 'sort'>) =>
 /** One page of runs. @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR` */
 export function* listOf(app: App, options: ListOptions): Look<Page<ListedRun>> {
   const checked = checkedOptions(options, argument('', 'a list'))
-  const { type, status, parent, root, correlation, order, show = [], ...others } = checked
-  const { limit = 100, ...rest } = others
+  const { type, parent, root, correlation, where, order, show = [], ...others } = checked
+  const { limit = 100, status = where?.status, ...rest } = others
   const runs = runsOf(app, type)
   const named = Object.entries({ parent, root, correlation }).filter(isGiven)
-  if (named.length + Number(status !== undefined) > 1)
-    throw invalidArgument('options', 'one of status, parent, root and correlation', 'several')
+  if ([...named, checked.status, where].filter((each) => each !== undefined).length > 1)
+    throw invalidArgument('options', `one of ${choices.join(', ')}`, 'several')
   const isById = order === 'id' || (order === undefined && named.length > 0)
-  if (isById && status !== undefined)
-    throw invalidArgument('order', 'newest or oldest with status', order)
+  if (isById && (status !== undefined || where))
+    throw invalidArgument('order', `newest or oldest with ${where ? 'where' : 'status'}`, order)
   if (!isById && named.length > 0) throw invalidArgument('order', `id with ${named[0]?.[0]}`, order)
   const wanted = { ...rest, limit }
   const found = isById
     ? yield* pageById(runs, named, wanted)
     : yield* pageByTime(
         runs,
-        status ? [status] : runStatuses,
+        walkOf(status, where?.attributes),
         order === 'oldest' ? 'asc' : 'desc',
         wanted,
       )
@@ -204,6 +220,9 @@ export function* listOf(app: App, options: ListOptions): Look<Page<ListedRun>> {
   }
   return pageWith(found, entries)
 }
+
+/** The options of which a list has at most one. */
+const choices = ['status', 'parent', 'root', 'correlation', 'where'] as const
 
 const isGiven = ([, value]: readonly [string, unknown]): boolean => value !== undefined
 
@@ -223,7 +242,7 @@ function* lookOf(runs: Runs, id: string, state: RunState): Look<Row> {
 
 const rowOf = (id: string, state: RunState): Row => {
   const { status, startedAt, since, attempt, error, progress, parent } = state
-  const { root, correlation, priority } = state
+  const { root, correlation, attributes, priority } = state
   return {
     id,
     status,
@@ -234,6 +253,7 @@ const rowOf = (id: string, state: RunState): Row => {
     progress,
     root,
     correlation,
+    attributes,
     priority,
     parent: parent && `${parent.type}/${parent.id}`,
     forkedFrom: state.fork?.run,
@@ -447,59 +467,114 @@ function* pageById(
 
 type Direction = 'asc' | 'desc'
 
-/** The place after a page by time: after this run, and by status where its index goes on. */
+/** An index in the order of time: the condition for runs that got their status in this time. */
+type TimeIndex = { readonly name: string; readonly where: (since: number, until: number) => object }
+
+/** The indexes that a page goes through, and which of their runs it has; without `isWanted` all. */
+type Walk = {
+  readonly indexes: readonly TimeIndex[]
+  readonly isWanted?: (run: Found) => boolean
+}
+
+/** The index of the first attribute; without attributes that of the status, or of each. */
+const walkOf = (status: RunStatus | undefined, attributes: Attributes | undefined): Walk => {
+  const [first] = Object.entries(attributes ?? {})
+  if (!attributes || !first) return { indexes: (status ? [status] : runStatuses).map(statusIndex) }
+  const [name, value] = first
+  const field = attributeField(name)
+  const where = (since: number, until: number): object => {
+    const end = Number.isFinite(until) ? timeText(until) : undefined
+    return { [field]: attributeBetween(value, timeText(since), end) }
+  }
+  const isWanted = ({ state }: Found): boolean =>
+    areIn(attributes, state.attributes) && (status === undefined || state.status === status)
+  return { indexes: [{ name: field, where }], isWanted }
+}
+
+const statusIndex = (status: RunStatus): TimeIndex => ({
+  name: status,
+  where: (since, until) => ({ at: statusBetween(status, since, until) }),
+})
+
+/** The place after a page by time: after this run, and by index where it goes on. */
 type Place = { readonly after?: readonly [since: number, id: string]; readonly cursors: Cursors }
 
-/** By status the cursor of the page that has the next run; `false`: there is none. */
-type Cursors = Readonly<Partial<Record<RunStatus, string | false>>>
+/** By index the cursor of the page that has the next run; `false`: there is none. */
+type Cursors = Readonly<Partial<Record<string, string | false>>>
 
-/** Runs of a page, and the place after them; `undefined`: no run comes after them. */
+/** Runs in the order of a page, and the place after them; `undefined`: no run comes after them. */
 type Merged = { readonly entries: readonly Found[]; readonly next: Place | undefined }
 
+/** A page that chooses among the runs of its index looks at so many. */
+const looksMax = 1_000
+
+/** It reads at least so many in one go. */
+const looksAtOnce = 100
+
 /**
- * One page by the last change of status. It is merged from the indexes of the statuses, so it reads
- * no more than a page of each. @throws KeelsonError `BAD_CURSOR`
+ * One page by the last change of status. It is merged from indexes, so it reads no more than a page of
+ * each; a page that chooses among their runs ends after so many looks. @throws KeelsonError `BAD_CURSOR`
  */
 function* pageByTime(
   runs: Runs,
-  statuses: readonly RunStatus[],
+  { indexes, isWanted }: Walk,
   direction: Direction,
   wanted: Wanted,
 ): Look<FoundPage> {
   const { cursor, limit } = wanted
   let entries: readonly Found[] = []
+  let looksLeft = Math.max(limit, looksMax)
   let next: Place | undefined = cursor === undefined ? { cursors: {} } : placeOf(cursor)
-  while (next !== undefined && entries.length < limit) {
+  while (next !== undefined && entries.length < limit && (!isWanted || looksLeft > 0)) {
     const place: Place = next
-    const of = { ...wanted, limit: limit - entries.length }
+    const missing = limit - entries.length
+    const of = { ...wanted, limit: isWanted ? looksAt(missing, looksLeft) : missing }
+    looksLeft -= of.limit
     const streams: Stream[] = []
-    for (const status of statuses) streams.push(yield* streamOf(runs, status, direction, place, of))
-    const merged = mergedOf(streams, byTime(direction), place, of.limit)
-    entries = lastOfEach([...entries, ...merged.entries])
+    for (const index of indexes) streams.push(yield* streamOf(runs, index, direction, place, of))
+    const merged = mergedOf(streams, byTime(direction), place, (all) =>
+      isWanted ? throughLast(all, missing, isWanted) : all.slice(0, missing),
+    )
+    const found = isWanted ? merged.entries.filter(isWanted) : merged.entries
+    entries = lastOfEach([...entries, ...found])
     next = merged.next
   }
   if (next === undefined) return { entries, exhausted: true }
   return { entries, exhausted: false, cursor: textOf(next) }
 }
 
+const looksAt = (missing: number, left: number): number =>
+  Math.min(left, Math.max(missing, looksAtOnce))
+
+/** The runs up to the last one that is wanted, of so many; all, if there are fewer. */
+const throughLast = (
+  all: readonly Found[],
+  count: number,
+  isWanted: (run: Found) => boolean,
+): readonly Found[] => {
+  let found = 0
+  const last = all.findIndex((run) => isWanted(run) && ++found === count)
+  return last < 0 ? all : all.slice(0, last + 1)
+}
+
 const mergedOf = (
   streams: readonly Stream[],
   inOrder: Compare,
   { after, cursors }: Place,
-  limit: number,
+  chosen: (all: readonly Found[]) => readonly Found[],
 ): Merged => {
   const all = lastOfEach(streams.flatMap(({ left }) => left)).sort(inOrder)
   // A run that comes after the end of a page that goes on may not be the next one.
   const ends = streams.flatMap(({ left, more }) => (more === undefined ? [] : [left.at(-1)]))
   const isNext = (run: Found): boolean =>
     ends.every((end) => end !== undefined && inOrder(run, end) <= 0)
-  const entries = all.filter(isNext).slice(0, limit)
+  const entries = chosen(all.filter(isNext))
   if (all.length === entries.length && ends.length === 0) return { entries, next: undefined }
   const last = entries.at(-1)
-  const next: [RunStatus, string | false][] = streams.flatMap(({ status, left, more }) => {
+  const next: [string, string | false][] = streams.flatMap(({ name, left, more }) => {
     const end = left.at(-1)
-    if (end !== undefined && (!last || inOrder(end, last) > 0)) return kept(status, cursors)
-    return [[status, more ?? false]]
+    if (end !== undefined && (!last || inOrder(end, last) > 0)) return kept(name, cursors)
+    return [[name, more ?? false]]
   })
   const from = last ? ([last.state.since, last.id] as const) : after
   return { entries, next: { cursors: Object.fromEntries(next), ...(from && { after: from }) } }
@@ -516,32 +591,31 @@ const lastOfEach = (runs: readonly Found[]): Found[] => {
 }
 
 /** The page of its present cursor still has a run to give. */
-const kept = (status: RunStatus, cursors: Cursors): [RunStatus, string | false][] => {
-  const cursor = cursors[status]
-  return cursor === undefined ? [] : [[status, cursor]]
+const kept = (name: string, cursors: Cursors): [string, string | false][] => {
+  const cursor = ownOf(cursors, name)
+  return cursor === undefined ? [] : [[name, cursor]]
 }
 
 type Stream = {
-  readonly status: RunStatus
+  readonly name: string
   readonly left: readonly Found[]
   readonly more: string | undefined
 }
 
-/** The runs of one status that come after the place, of one page of its index. */
+/** The runs of an index that come after the place, of one page of it. */
 function* streamOf(
   runs: Runs,
-  status: RunStatus,
+  { name, where }: TimeIndex,
   order: Direction,
   { after, cursors }: Place,
   { since, until, limit }: Wanted,
 ): Look<Stream> {
-  const cursor = cursors[status]
-  if (cursor === false) return { status, left: [], more: undefined }
-  const where = { at: statusBetween(status, since, until) }
-  const found = yield* pageOf(runs, { where, order, limit }, cursor)
+  const cursor = ownOf(cursors, name)
+  if (cursor === false) return { name, left: [], more: undefined }
+  const found = yield* pageOf(runs, { where: where(since, until), order, limit }, cursor)
   const place = after && { id: after[1], state: { since: after[0] } }
   const left = found.entries.filter((run) => !place || byTime(order)(run, place) > 0)
-  return { status, left, more: found.cursor }
+  return { name, left, more: found.cursor }
 }
 
 type Ordered = { readonly id: string; readonly state: Pick<RunState, 'since'> }

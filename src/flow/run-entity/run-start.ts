@@ -136,9 +136,10 @@ const forkedFrom = (
   from: string,
   { activations, begun, context }: Forking,
 ): RunState => {
-  const { inputHash, lap, birth, priority, queueKey: key, correlation } = other
+  const { inputHash, lap, birth, priority, queueKey: key, correlation, attributes } = other
   const { workflow } = activations
   const deadline = ownOf(workflow.options, 'deadline')
+  const started = { inputHash, priority, key, correlation, attributes }
   if (begun.input !== undefined) context.rows.put('input', begun.input)
   for (const { number, triedBy = `${run}/${birth}`, ...row } of begun.record) {
     const isTried = row.kind === 'step' && row.outcome !== undefined
@@ -146,7 +147,7 @@ const forkedFrom = (
   }
   if (deadline !== undefined) context.setAlarm('deadline', { inMs: deadline })
   return {
-    ...bornAt(context, workflow, { inputHash, priority, key, correlation } as StartRequest),
+    ...bornAt(context, workflow, started as StartRequest),
     lap,
     outcomes: begun.outcomes,
     operations: Math.max(0, ...begun.record.map(({ number }) => number)),
@@ -189,7 +190,7 @@ export const startTimer = (activations: RunActivations): RunAlarms<'timer'> => (
 const bornAt = (
   context: RunContext,
   { options: { version } }: Workflow,
-  { inputHash, priority, key, correlation, parent, root }: StartRequest,
+  { inputHash, priority, key, correlation, attributes, parent, root }: StartRequest,
 ): RunState => {
   const now = shardTime(context).wall()
   const birth = Buffer.from(context.system.clock.randomBytes(8)).toString('hex')
@@ -210,6 +211,7 @@ const bornAt = (
     ...(priority !== undefined && { priority }),
     ...(key !== undefined && { queueKey: key }),
     ...(correlation !== undefined && { correlation }),
+    ...(attributes && { attributes }),
     ...(parent && { parent }),
     ...(root !== undefined && { root }),
   }

@@ -1,7 +1,9 @@
 /** The types of workflows: what their bodies get and do. Types only. */
 import type { Retry } from '../../clock.ts'
 import type { AppContext } from '../../runtime/index.ts'
+import type { AttributeValue } from '../attributes/attributes.ts'
 import type { FlowPart } from './parts.ts'
+import type { RunStatus } from './record.ts'
 
 /** A time: ms, or a number with `ms`, `s`, `m`, `h` or `d`, such as `'90s'`. */
 export type Duration = number | `${number}${'ms' | 's' | 'm' | 'h' | 'd'}`
@@ -310,6 +312,14 @@ export interface Workflow<I = never, O = unknown, S = never, Q = unknown, U = un
 /** A workflow, by what is known of all of them. */
 export type AnyWorkflow = Pick<Workflow, 'name' | 'sort'>
 
+/**
+ * Conditions on runs: each attribute has exactly this value, and the run this status. `undefined` is no
+ * condition.
+ */
+export type Where = Readonly<Record<string, AttributeValue | undefined>> & {
+  readonly status?: RunStatus
+}
+
 /** The options of a start. */
 export type StartRunOptions = {
   /** The id of the run: 1 to 256 bytes of well-formed text without `{`, `}` and NUL. */
@@ -324,4 +334,10 @@ export type StartRunOptions = {
   readonly key?: string
   /** A word by which `list` finds runs that belong together. */
   readonly correlation?: string
+  /**
+   * Values by which `list` finds the run with `where`: at most 16 texts, finite numbers and booleans. A
+   * text has at most 256 bytes and no control characters. A name is a letter, then letters, digits, `_`,
+   * `-` and `.`, at most 64; `state` and `status` are taken. `undefined` is no attribute.
+   */
+  readonly attributes?: Readonly<Record<string, AttributeValue | undefined>>
 }

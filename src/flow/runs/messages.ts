@@ -3,6 +3,7 @@ import type { BackgroundContext, DurableContext, OwnWork } from '../../actors/in
 import type { KeptError } from '../../errors.ts'
 import type { CallContext, System } from '../../runtime/index.ts'
 import type { AppContext, durableActors } from '../../supervisors/index.ts'
+import type { Attributes } from '../attributes/attributes.ts'
 import type { Workflow } from './body.ts'
 import type { FailingSteps } from './failing-work.ts'
 import type { Outcome, Parent, Recorded, RunState, RunStatus } from './record.ts'
@@ -20,6 +21,7 @@ export type StartRequest = Input & {
   readonly deadline?: number | undefined
   readonly priority?: number | undefined
   readonly correlation?: string | undefined
+  readonly attributes?: Attributes | undefined
   readonly key?: string | undefined
   readonly parent?: Parent
   readonly root?: string

@@ -7,6 +7,7 @@ import type { WatchBegin } from '../../actors/index.ts'
 import {
   anything,
   argument,
+  below,
   type Check,
   flag,
   functionOf,
@@ -30,16 +31,18 @@ import { invalidArgument, keptError } from '../../errors.ts'
 import { ownOf } from '../../own-names.ts'
 import { checkEntityId } from '../../storage/index.ts'
 import { retryOptions } from '../../supervisors/index.ts'
+import { type Attributes, attributes } from '../attributes/attributes.ts'
 import type {
   CheckedOptions,
   Duration,
   Queries,
   StepStreamOptions,
   UntypedBody,
+  Where,
   Workflow,
 } from './body.ts'
 import type { FlowPart } from './parts.ts'
-import { runStatuses } from './record.ts'
+import { type RunStatus, runStatuses } from './record.ts'
 
 const unitMs = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
 
@@ -211,6 +214,7 @@ const startOptions = object({
   priority: optional(priority),
   key: optional(shortText),
   correlation: optional(shortText),
+  attributes: optional(attributes),
 })
 
 /**
@@ -270,10 +274,26 @@ export const pageOptions = object(pageFields)
 /** The options of a page of operations. */
 export const stepsOptions = object({ ...pageFields, reverse: or(flag, false) })
 
+const status = oneOf(...runStatuses)
+
+const named = recordOf(anything)
+
+/** The conditions of `where`, apart: the status is no attribute. */
+const where: Check<
+  { readonly status: RunStatus | undefined; readonly attributes: Attributes | undefined },
+  Where
+> = (found, at) => {
+  const { status: sought, ...others } = named(found, at)
+  return {
+    status: sought === undefined ? undefined : status(sought, below(at, 'status')),
+    attributes: attributes(others, at),
+  }
+}
+
 /** The options by which `list` and `watch` choose runs. */
 const choice = {
   type: part<Workflow>('workflow'),
-  status: optional(oneOf(...runStatuses)),
+  status: optional(status),
   parent: optional(text),
   root: optional(text),
   correlation: optional(text),
@@ -290,6 +310,7 @@ export const watchOptions = object({
 /** The options of `list`. */
 export const listOptions = object({
   ...choice,
+  where: optional(where),
   since: or(numberFrom(0), 0),
   until: or(orInfinite(numberFrom(0)), Number.POSITIVE_INFINITY),
   order: optional(oneOf('newest', 'oldest', 'id')),

@@ -3,6 +3,7 @@
  * these rows. Pure.
  */
 import type { KeptError } from '../../errors.ts'
+import { type Attributes, attributeFields } from '../attributes/attributes.ts'
 
 /**
  * The statuses of a run. `waiting`: it rests until a timer, a signal or a child; `undoing`: its body
@@ -148,6 +149,8 @@ export type RunState = {
   /** The first run of its lineage, as `type/id`. */
   readonly root?: string
   readonly correlation?: string
+  /** Absent: it has none. Rows of earlier builds have none. */
+  readonly attributes?: Attributes
   readonly priority?: number
   /** The event that it waits for, as it was when it last came to rest. */
   readonly waitsFor?: Awaited
@@ -291,7 +294,8 @@ export type UpdateRow = {
 export const padded = (number: number): string => String(number).padStart(14, '0')
 
 /**
- * The fields by which runs are found. `at`: the status and since when, in the order of time.
+ * The fields by which runs are found, beside one for each attribute. `at`: the status and since when, in
+ * the order of time.
  * `status` is there for its counters. A run that is running has none: one more index row would cost
  * it a fifth of its CPU time, and the number of these runs follows from that of all.
  */
@@ -314,12 +318,14 @@ export const fieldsOf = (state: RunState | undefined): RunFields => {
       root: undefined,
       correlation: undefined,
     }
-  const { status, since, parent, root, correlation } = state
-  return {
+  const { status, since, parent, root, correlation, attributes } = state
+  const time = padded(since)
+  const fields: RunFields = {
     root,
     correlation,
-    at: `${status}/${padded(since)}`,
+    at: `${status}/${time}`,
     status: status === 'running' ? undefined : status,
     parent: parent && `${parent.type}/${parent.id}`,
   }
+  return attributes ? Object.assign(fields, attributeFields(attributes, time)) : fields
 }

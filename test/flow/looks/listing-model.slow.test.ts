@@ -19,7 +19,7 @@ const runAt = (...given: Parameters<typeof runOf>) => atOnce(runOf(...given))
 const type = workflow('work', async () => undefined)
 
 type Run = { readonly id: string; readonly state: RunState }
-type Fields = Readonly<Record<'status' | 'at' | 'root', string | undefined>>
+type Fields = Readonly<Record<'status' | 'at' | 'root' | ':customer', string | undefined>>
 type Query = {
   readonly where?: Readonly<Record<string, string | { readonly gte: string; readonly lt: string }>>
   readonly order?: 'asc' | 'desc'
@@ -30,11 +30,17 @@ type Query = {
 /** Runs with these rows as the app of a listing, and how many runs its pages have read. */
 const appWith = (runs: readonly Run[], rows: ReadonlyMap<string, unknown> = new Map()) => {
   const read = { runs: 0 }
-  const fieldsOf = ({ state }: Run): Fields => ({
-    status: state.status,
-    at: `${state.status}/${String(state.since).padStart(14, '0')}`,
-    root: state.root ?? '',
-  })
+  const fieldsOf = ({ state }: Run): Fields => {
+    const time = String(state.since).padStart(14, '0')
+    const customer = state.attributes?.customer
+    return {
+      status: state.status,
+      at: `${state.status}/${time}`,
+      root: state.root ?? '',
+      // A text in an index begins with a 4.
+      ':customer': customer === undefined ? undefined : `4${customer}\x01${time}`,
+    }
+  }
   const list = ({ where = {}, order = 'asc', limit = 100, cursor = '0' }: Query) => {
     const [entry] = Object.entries(where)
     const [field, wanted] = (entry ?? ['status', undefined]) as [keyof Fields, typeof where.at]
@@ -44,7 +50,8 @@ const appWith = (runs: readonly Run[], rows: ReadonlyMap<string, unknown> = new 
       if (typeof wanted === 'string') return value === wanted
       return value !== undefined && value >= wanted.gte && value < wanted.lt
     }
-    const keyOf = (run: Run) => (field === 'at' ? `${fieldsOf(run).at} ${run.id}` : run.id)
+    const isTimed = field === 'at' || field === ':customer'
+    const keyOf = (run: Run) => (isTimed ? `${fieldsOf(run)[field]} ${run.id}` : run.id)
     const found = runs.filter(isIn).sort((one, other) => (keyOf(one) < keyOf(other) ? -1 : 1))
     if (order === 'desc') found.reverse()
     const end = Number(cursor) + limit
@@ -71,13 +78,24 @@ const stateOf = (changes: Partial<RunState>): RunState => ({
   ...changes,
 })
 
+/** Few values, of which one is the beginning of another; a third of the runs has none. */
+const attributesOf = (whole: (below: number) => number) => {
+  const customer = ['c', 'c-7', 'c-70', undefined][whole(4)]
+  const isLate = [true, false, undefined][whole(3)]
+  return whole(3) === 0
+    ? undefined
+    : { ...(customer && { customer }), ...(isLate !== undefined && { isLate }) }
+}
+
 /** Runs in any status, many of them with the same time. */
 const randomRuns = (seed: number): Run[] => {
   const random = seededRandom(seed)
   const whole = (below: number): number => Math.floor(random() * below)
   return Array.from({ length: 5 + whole(40) }, (_, at) => {
     const status = runStatuses[whole(runStatuses.length)] ?? 'running'
-    return { id: `r${at}`, state: stateOf({ status, since: whole(12), root: `t/${whole(3)}` }) }
+    const attributes = attributesOf(whole)
+    const named = { root: `t/${whole(3)}`, ...(attributes && { attributes }) }
+    return { id: `r${at}`, state: stateOf({ status, since: whole(12), ...named }) }
   })
 }
 
@@ -86,7 +104,8 @@ const newestFirst = (one: Row, other: Row): number => other.since - one.since ||
 
 /** The list that all pages come to. */
 const modelOf = (runs: readonly Run[], wanted: Omit<ListOptions, 'type'>): string[] => {
-  const { status, since = 0, until = Number.POSITIVE_INFINITY, root } = wanted
+  const { since = 0, until = Number.POSITIVE_INFINITY, root, where = {} } = wanted
+  const { status = wanted.status, ...attributes } = where
   const { order = root === undefined ? 'newest' : 'id' } = wanted
   const rows = runs.map(({ id, state }) => ({ id, ...state }) as Row & RunState)
   const found = rows.filter(
@@ -94,7 +113,8 @@ const modelOf = (runs: readonly Run[], wanted: Omit<ListOptions, 'type'>): strin
       row.since >= since &&
       row.since < until &&
       (status === undefined || row.status === status) &&
-      (root === undefined || row.root === root),
+      (root === undefined || row.root === root) &&
+      Object.entries(attributes).every(([name, value]) => row.attributes?.[name] === value),
   )
   const inOrder = found.sort(order === 'id' ? byId : newestFirst)
   return (order === 'oldest' ? inOrder.reverse() : inOrder).map(({ id }) => id)
@@ -134,6 +154,39 @@ describe('pages of any size, joined, are the list', () => {
     }
   })
 
+  test.each(['newest', 'oldest', undefined] as const)(
+    'with attributes, in the order %s',
+    (order) => {
+      for (let seed = 1; seed <= 40; seed++) {
+        const runs = randomRuns(seed)
+        const { app } = appWith(runs)
+        const random = seededRandom(seed)
+        const limit = 1 + Math.floor(random() * 7)
+        const [since, until] = [Math.floor(random() * 6), 6 + Math.floor(random() * 7)]
+        const status = runStatuses[seed % runStatuses.length] ?? 'running'
+        for (const span of [{}, { since, until }])
+          for (const where of [
+            ...[
+              {},
+              { status },
+              { customer: 'c' },
+              { customer: 'c-7' },
+              { customer: 'c-7', status },
+            ],
+            ...[
+              { customer: 'c-7', isLate: true },
+              { customer: 'c', isLate: false, status },
+            ],
+          ]) {
+            const options = { ...span, where, ...(order && { order }) }
+            expect(joined(app, { type, limit, ...options }), `seed ${seed}`).toEqual(
+              modelOf(runs, options),
+            )
+          }
+      }
+    },
+  )
+
   test('of a root', () => {
     for (let seed = 1; seed <= 10; seed++) {
       const runs = randomRuns(seed)
@@ -141,6 +194,20 @@ describe('pages of any size, joined, are the list', () => {
       expect(joined(appWith(runs).app, { type, limit: 3, ...root })).toEqual(modelOf(runs, root))
     }
   })
+})
+
+test('a page that chooses among the runs of an attribute looks at 1,000, and goes on at its cursor', () => {
+  const runs = Array.from({ length: 2_500 }, (_, since) => ({
+    id: `${since}`.padStart(4, '0'),
+    state: stateOf({ since, attributes: { customer: 'c', isLate: since < 3 } }),
+  }))
+  const { app, read } = appWith(runs)
+  const where = { customer: 'c', isLate: true }
+
+  const first = listAt(app, { type, where, limit: 2 })
+  expect([first.entries, first.exhausted, read.runs]).toEqual([[], false, 1_000])
+  expect(joined(app, { type, where, limit: 2 })).toEqual(['0002', '0001', '0000'])
+  expect(listAt(app, { type, where: { customer: 'c' }, limit: 2 }).entries).toHaveLength(2)
 })
 
 test('a page by time reads few runs of many', () => {
@@ -212,7 +279,7 @@ describe('a look at a run', () => {
   const plain = {
     ...{ id: 'a', status: 'running', startedAt: 0, since: 0, attempt: 1, error: undefined },
     ...{ waitsFor: undefined, progress: undefined, parent: undefined, root: undefined },
-    ...{ correlation: undefined, priority: undefined, input: undefined },
+    ...{ correlation: undefined, attributes: undefined, priority: undefined, input: undefined },
     unread: [],
   }
 
