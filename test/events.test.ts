@@ -120,6 +120,7 @@ const events: {
   'queue.ended': { id: 1, attempt: 1, outcome: 1, error: 1 },
   'queue.failed': { id: 1, attempt: 1, retryAt: 1, error: 1 },
   'queue.overdue': { id: 1, attempt: 1 },
+  'queue.limits': { limits: 1 },
   'queue.refused': { error: 1 },
 }
 

@@ -5,6 +5,7 @@
  * - attributes: small values of runs and jobs, by which lists find them
  * - runs: the runs of workflows: their record, and the activation that replays the body and ends the run
  * - looks: lists of runs and of their operations, here and over all members
+ * - book: the jobs of a queue as rows, its limits, and which job starts next
  * - queue: jobs that run under limits
  * - judging: whether the body of a program would block a run at rest
  * - run-entity: the durable actor of a run, and the keeper of runs
@@ -33,6 +34,14 @@ export { type FlowParts, flows } from './app/tree.ts'
 export { workflow } from './app/workflow.ts'
 export type { Attributes, AttributeValue } from './attributes/attributes.ts'
 export type {
+  ChangedLimits,
+  LimitsChange,
+  LimitsLook,
+  LimitValues,
+  QueueRate,
+} from './book/queue-limits.ts'
+export type { JobHold, JobState } from './book/queue-types.ts'
+export type {
   CountsOf,
   ListedRun,
   ListOptions,
@@ -58,7 +67,6 @@ export type {
   QueuePlace,
 } from './queue/queue-messages.ts'
 export type { Queue, QueueOptions } from './queue/queue-terms.ts'
-export type { JobHold, JobState } from './queue/queue-types.ts'
 export { casesIn, expectCasesFolder, saveCases } from './rehearsal/cases-folder.ts'
 export { checkDeclarations, type DeclarationReport } from './rehearsal/declaration-check.ts'
 export { type Finding, Findings, type Found, isAtLeast } from './rehearsal/findings.ts'

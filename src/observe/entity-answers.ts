@@ -142,6 +142,8 @@ export type Flows = {
     readonly isPaused: boolean
     readonly isFull: boolean
     readonly overdue: number
+    /** The limits that were changed at run time, in words; absent: none. */
+    readonly changedLimits?: string
   }[]
   /** Workflows and queues that do not answer, and `schedules`, each with the code of the error. */
   readonly silent: readonly { readonly name: string; readonly code: string }[]

@@ -80,6 +80,31 @@ export const queueConditions = (queue: {
     : []),
 ]
 
+/** Limits of a queue in words: `concurrency 5, perKey 2, rate 100 in 1,000 ms of each key`. */
+export const limitsText = ({
+  concurrency,
+  perKey,
+  rate,
+}: {
+  readonly concurrency?: number | undefined
+  readonly perKey?: number | undefined
+  readonly rate?:
+    | { readonly max: number; readonly per: number | string; readonly key?: boolean | undefined }
+    | null
+    | undefined
+}): string => {
+  const per = (time: number | string): string =>
+    typeof time === 'number' ? `${countText(time)} ms` : time
+  return [
+    ...(concurrency === undefined ? [] : [`concurrency ${countText(concurrency)}`]),
+    ...(perKey === undefined ? [] : [`perKey ${countText(perKey)}`]),
+    ...(rate === null ? ['no rate'] : []),
+    ...(rate
+      ? [`rate ${countText(rate.max)} in ${per(rate.per)}${rate.key ? ' of each key' : ''}`]
+      : []),
+  ].join(', ')
+}
+
 const handlersText = (count: number): string =>
   `${countText(count)} ${count === 1 ? 'handler' : 'handlers'}`
 

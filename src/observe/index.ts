@@ -4,6 +4,7 @@ export { jobNames, processNames, runNames } from './fact-names.ts'
 export {
   clockText,
   jobWaitTexts,
+  limitsText,
   mailboxText,
   nextTexts,
   originText,

@@ -119,6 +119,19 @@ export type Proposed =
     }
   | { readonly act: 'retryJob' | 'removeJob'; readonly queue: string; readonly id: string }
   | {
+      readonly act: 'setLimits'
+      readonly queue: string
+      /** The limits to change, as texts or numbers; `rate`: `null`: none. */
+      readonly concurrency?: number | string
+      readonly perKey?: number | string
+      readonly rate?: {
+        readonly max: number | string
+        readonly per: string
+        readonly key?: boolean
+      } | null
+    }
+  | { readonly act: 'resetLimits'; readonly queue: string }
+  | {
       readonly act: 'pauseSchedule' | 'resumeSchedule' | 'triggerSchedule' | 'deleteSchedule'
       readonly schedule: string
     }

@@ -7,6 +7,8 @@ import { noOptions, ownOf } from '../../own-names.ts'
 import { call, type Ref } from '../../runtime/index.ts'
 import type { AppContext } from '../../supervisors/index.ts'
 import { isError } from '../../thrown.ts'
+import { type LimitsChange, type LimitsLook, limitsChange } from '../book/queue-limits.ts'
+import type { JobHold } from '../book/queue-types.ts'
 import {
   type CountsOf,
   countsOf,
@@ -30,11 +32,13 @@ import type { JobsOptions, JobsPage } from '../queue/job-look.ts'
 import {
   type AddedJob,
   addJobs,
+  changeLimits,
   type DeadOptions,
   type DeadPage,
   deadJobs,
   holdsOf,
   type JobOptions,
+  limitsOfQueue,
   listedJobs,
   lookAtQueue,
   pauseQueue,
@@ -43,7 +47,6 @@ import {
 } from '../queue/queue-handle.ts'
 import type { QueueLook, QueuePlace } from '../queue/queue-messages.ts'
 import type { Queue } from '../queue/queue-terms.ts'
-import type { JobHold } from '../queue/queue-types.ts'
 import type { AnyWorkflow, StartRunOptions, Workflow } from '../runs/body.ts'
 import type { RunMessages } from '../runs/messages.ts'
 import {
@@ -336,6 +339,34 @@ export class Flow {
   async resume<J>(queue: Queue<J>, ...surplus: []): Promise<void> {
     exactly('resume(queue)', surplus)
     return pauseQueue(this.#app, queue as Queue, false)
+  }
+
+  /**
+   * The limits that a queue holds now, which of them were changed at run time, and those of its
+   * declaration.
+   * @throws KeelsonError `TIMEOUT`, `CLOSED`, `EXITED`, `SHARD_DOWN`
+   */
+  async limits<J>(queue: Queue<J>, ...surplus: []): Promise<LimitsLook> {
+    exactly('limits(queue)', surplus)
+    return limitsOfQueue(this.#app, queue as Queue)
+  }
+
+  /**
+   * Changes limits of a queue, and answers when that is durable, with what holds then. A changed limit
+   * holds until `resetLimits`, over restarts, and over programs that declare another one. Jobs that run
+   * go on, also if they are more than may run now.
+   * @throws KeelsonError `INVALID_ARGUMENT` for what the declaration would refuse, and for no limit at
+   * all; `NO_SPACE`, `SHARD_DOWN`, `UNKNOWN_OUTCOME`, `CLOSED`
+   */
+  async setLimits<J>(queue: Queue<J>, change: LimitsChange, ...surplus: []): Promise<LimitsLook> {
+    exactly('setLimits(queue, { concurrency, perKey, rate })', surplus)
+    return changeLimits(this.#app, queue as Queue, limitsChange(change))
+  }
+
+  /** The limits of the declaration hold again. Answers when that is durable. */
+  async resetLimits<J>(queue: Queue<J>, ...surplus: []): Promise<LimitsLook> {
+    exactly('resetLimits(queue)', surplus)
+    return changeLimits(this.#app, queue as Queue, undefined)
   }
 
   /**

@@ -5,14 +5,14 @@ import { invalidArgument } from '../../errors.ts'
 import { noOptions } from '../../own-names.ts'
 import { call } from '../../runtime/index.ts'
 import type { AppContext } from '../../supervisors/index.ts'
+import type { JobState } from '../book/queue-types.ts'
+import type { DrainRequest } from '../book/removals.ts'
 import type { Duration } from '../runs/body.ts'
 import { delay, exactly, priority, resultOptions, shortText } from '../runs/options.ts'
 import { copied } from '../runs/values.ts'
 import type { JobLook } from './job-look.ts'
 import { askQueue, jobNumber, queueRef, retryJob } from './queue-handle.ts'
 import type { Queue } from './queue-terms.ts'
-import type { JobState } from './queue-types.ts'
-import type { DrainRequest } from './removals.ts'
 
 /** The changes of a job. */
 export type JobUpdate = {

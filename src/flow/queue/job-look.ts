@@ -3,13 +3,8 @@ import type { RoutedRows, RowsOptions } from '../../actors/index.ts'
 import { argument, object, oneOf } from '../../check.ts'
 import { invalidArgument, isKeelsonError, type KeptError } from '../../errors.ts'
 import type { AppContext } from '../../supervisors/index.ts'
-import { ask, type Look } from '../looks/look.ts'
-import { pageFields } from '../runs/options.ts'
-import { entitiesOf, queueId } from '../runs/parts.ts'
-import { copied } from '../runs/values.ts'
-import { type DoneJob, readDone } from './ended-rows.ts'
-import type { KeptBook } from './kept-claims.ts'
-import type { RunningTry } from './queue-job.ts'
+import { type DoneJob, readDone } from '../book/ended-rows.ts'
+import type { KeptBook } from '../book/kept-claims.ts'
 import {
   deadPrefix,
   delayedPrefix,
@@ -22,8 +17,13 @@ import {
   readRecord,
   waitingPrefix,
   waitingPrefixOf,
-} from './queue-rows.ts'
-import type { FoundJob, JobState } from './queue-types.ts'
+} from '../book/queue-rows.ts'
+import type { FoundJob, JobState } from '../book/queue-types.ts'
+import { ask, type Look } from '../looks/look.ts'
+import { pageFields } from '../runs/options.ts'
+import { entitiesOf, queueId } from '../runs/parts.ts'
+import { copied } from '../runs/values.ts'
+import type { RunningTry } from './queue-job.ts'
 
 /** A job `J` of a queue, whose handler returns an `R`, in a list. Times are in ms since 1970. */
 export type JobEntry<J = unknown, R = unknown> = {

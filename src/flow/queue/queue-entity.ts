@@ -6,11 +6,11 @@ import { type DurableServer, shardTime } from '../../actors/index.ts'
 import { invalidArgument, missingDeclaration } from '../../errors.ts'
 import { type ChildSpec, noReply, reply } from '../../runtime/index.ts'
 import { kindSpec } from '../../supervisors/index.ts'
+import { type DrainRequest, drainPiece, pieceMax, removeJob } from '../book/removals.ts'
 import { keptAwake, queueId, queueKind } from '../runs/parts.ts'
 import type { QueueMessages, QueueRequest, QueueState } from './queue-messages.ts'
 import { QueueRunner } from './queue-runner.ts'
 import type { QueueTerms } from './queue-terms.ts'
-import { type DrainRequest, drainPiece, pieceMax, removeJob } from './removals.ts'
 
 /** The parts of the tree with a queue. */
 export const queueSpecs = (terms: QueueTerms): readonly ChildSpec[] => {
@@ -69,6 +69,11 @@ const queueServer = (terms: QueueTerms): Server => {
         ask(from, (book) => {
           book.isPaused = isPaused
         })
+        return noReply(state)
+      },
+      limits: (state) => reply(runner.limits, state),
+      changeLimits: (state, change, { from }) => {
+        ask(from, (book, now, rows) => book.changeLimits(change, now, rows))
         return noReply(state)
       },
       retry: (state, number, { from }) => {

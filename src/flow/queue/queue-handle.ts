@@ -5,6 +5,9 @@ import { invalidArgument, KeelsonError, type KeptError } from '../../errors.ts'
 import { noOptions } from '../../own-names.ts'
 import { call, type Ref } from '../../runtime/index.ts'
 import type { AppContext } from '../../supervisors/index.ts'
+import type { ChangedLimits, LimitsLook } from '../book/queue-limits.ts'
+import { deadRow, numberOf } from '../book/queue-rows.ts'
+import type { Added, JobHold } from '../book/queue-types.ts'
 import type { Look } from '../looks/look.ts'
 import type { Duration } from '../runs/body.ts'
 import type { EnteringRun } from '../runs/messages.ts'
@@ -13,9 +16,7 @@ import { answerOf, entitiesOf, queueId } from '../runs/parts.ts'
 import { type JobsOptions, type JobsPage, jobsIn } from './job-look.ts'
 import { storable } from './queue-job.ts'
 import type { QueueLook, QueueMessages, QueuePlace, SentJob } from './queue-messages.ts'
-import { deadRow, numberOf } from './queue-rows.ts'
 import type { Queue } from './queue-terms.ts'
-import type { Added, JobHold } from './queue-types.ts'
 
 /** The options of a job. */
 export type JobOptions = {
@@ -102,6 +103,17 @@ export const sentJob = (job: unknown, options: JobOptions): SentJob => {
 /** Lets no job of a queue start, or lets them start again. */
 export const pauseQueue = async (app: App, queue: Queue, isPaused: boolean): Promise<void> =>
   askQueue(app, queue, (ref) => call(ref, 'pause', isPaused))
+
+/** The limits of a queue. */
+export const limitsOfQueue = async (app: App, queue: Queue): Promise<LimitsLook> =>
+  askQueue(app, queue, (ref) => call(ref, 'limits'))
+
+/** Changes limits of a queue; `undefined`: those of its declaration hold again. */
+export const changeLimits = async (
+  app: App,
+  queue: Queue,
+  change: ChangedLimits | undefined,
+): Promise<LimitsLook> => askQueue(app, queue, (ref) => call(ref, 'changeLimits', change))
 
 /** Lets a dead job run again, with all its tries. @throws KeelsonError `CONFLICT` */
 export const retryJob = async (app: App, queue: Queue, id: string): Promise<void> => {

@@ -3,10 +3,10 @@ import { argument, text } from '../../check.ts'
 import { isMissing, KeelsonError, type KeptError } from '../../errors.ts'
 import { type AppContext, guardedAbort, type Logger } from '../../runtime/index.ts'
 import { decodeValue } from '../../storage/index.ts'
+import { logLinesMax } from '../book/queue-rows.ts'
+import type { Claim } from '../book/queue-types.ts'
 import type { Try } from '../runs/body.ts'
 import { copied, encoded, progressOf } from '../runs/values.ts'
-import { logLinesMax } from './queue-rows.ts'
-import type { Claim } from './queue-types.ts'
 
 /** One try of a job. */
 export type JobTry = Try & {

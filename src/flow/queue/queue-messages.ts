@@ -1,12 +1,20 @@
 /** The messages and the state of a queue's entity, and its events. Types only. */
 import type { BackgroundContext, DurableContext, DurableRows } from '../../actors/index.ts'
 import type { CallContext } from '../../runtime/index.ts'
+import type { KeptBook } from '../book/kept-claims.ts'
+import type { QueueBook } from '../book/queue-book.ts'
+import type { ChangedLimits, LimitsLook } from '../book/queue-limits.ts'
+import type {
+  Added,
+  JobChange,
+  JobHold,
+  JobState,
+  NewJob,
+  QueueCounts,
+} from '../book/queue-types.ts'
+import type { DrainPiece, DrainRequest } from '../book/removals.ts'
 import type { EnteringRun, EnterMessage } from '../runs/messages.ts'
 import type { JobLook } from './job-look.ts'
-import type { KeptBook } from './kept-claims.ts'
-import type { QueueBook } from './queue-book.ts'
-import type { Added, JobChange, JobHold, JobState, NewJob, QueueCounts } from './queue-types.ts'
-import type { DrainPiece, DrainRequest } from './removals.ts'
 
 /** The state of a queue; `undefined`: it has had no turn. */
 export type QueueState = (KeptBook & { readonly birth: string }) | undefined
@@ -26,6 +34,8 @@ export type QueueHealth = QueueCounts & {
   readonly overdue: readonly OverdueJob[]
   /** How many places are kept by runs whose shard is down here: nobody knows of their ends until it is open. */
   readonly unreachable: number
+  /** The limits that were changed at run time; `undefined`: those of the declaration hold. */
+  readonly changedLimits: ChangedLimits | undefined
 }
 
 /** A look at a queue. */
@@ -52,6 +62,9 @@ export type QueueMessages = {
     /** @throws KeelsonError `BUSY` */
     add: (jobs: readonly SentJob[]) => readonly Added[]
     pause: (isPaused: boolean) => void
+    limits: () => LimitsLook
+    /** `undefined`: the limits of the declaration hold again. */
+    changeLimits: (change: ChangedLimits | undefined) => LimitsLook
     enter: EnterMessage['calls']['enter']
     /** False: no dead job has this number. @throws KeelsonError `CONFLICT` */
     retry: (number: number) => boolean
@@ -107,6 +120,8 @@ export interface QueueEvents {
   >
   /** A handler has not ended at the end of its time. */
   'queue.overdue': Listener<Tried>
+  /** Limits were changed at run time, or reset, and that is durable. */
+  'queue.limits': Listener<{ readonly limits: LimitsLook }>
   /** A turn was refused, and is made again. */
   'queue.refused': Listener<{ readonly error: unknown }>
 }

@@ -16,15 +16,25 @@ import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { failureRecord } from '../../failure-record.ts'
 import { reply } from '../../runtime/index.ts'
 import { type AppContext, durableActors } from '../../supervisors/index.ts'
+import { readDone } from '../book/ended-rows.ts'
+import { emptyBook } from '../book/kept-claims.ts'
+import { QueueBook } from '../book/queue-book.ts'
+import { type LimitsLook, limitsLook } from '../book/queue-limits.ts'
+import {
+  delayedPrefix,
+  isNumbers,
+  readRecord,
+  readyPrefix,
+  readyRow,
+  uniqueRow,
+} from '../book/queue-rows.ts'
+import type { Claim, JobHold } from '../book/queue-types.ts'
 import { earlyMs, pauseAfter, unsureMs } from '../runs/decide.ts'
 import { noteDead, noteEnd } from '../runs/failing-work.ts'
 import type { EnteringRun } from '../runs/messages.ts'
 import { queueId, queueKind } from '../runs/parts.ts'
-import { readDone } from './ended-rows.ts'
 import { JobCallers } from './job-callers.ts'
 import { doneLook, type JobLook, lookOf } from './job-look.ts'
-import { emptyBook } from './kept-claims.ts'
-import { QueueBook } from './queue-book.ts'
 import { endOf, RunningTry, type TryEnd } from './queue-job.ts'
 import type {
   QueueContext,
@@ -36,16 +46,7 @@ import type {
   QueueState,
   QueueWork,
 } from './queue-messages.ts'
-import {
-  delayedPrefix,
-  isNumbers,
-  readRecord,
-  readyPrefix,
-  readyRow,
-  uniqueRow,
-} from './queue-rows.ts'
 import type { QueueTerms } from './queue-terms.ts'
-import type { Claim, JobHold } from './queue-types.ts'
 
 /** The parts of one turn. */
 type Batch = {
@@ -137,6 +138,11 @@ export class QueueRunner {
     return { ...this.#health(), oldest }
   }
 
+  /** As they are durable. */
+  get limits(): LimitsLook {
+    return limitsLook(this.#terms.limits, this.#state.limits)
+  }
+
   holds(keys: readonly string[]): readonly JobHold[] {
     return this.#book.holds(keys, shardTime(this.#work).now())
   }
@@ -170,6 +176,7 @@ export class QueueRunner {
       ...this.#book.counts,
       isPaused: this.#book.isPaused,
       isFull: this.#book.isFull,
+      changedLimits: this.#state.limits,
       overdue: [...this.#overdue].map(({ claim, attempt, since }) => ({
         id: String(claim.number),
         attempt,
@@ -248,6 +255,7 @@ export class QueueRunner {
 
   async #flush(): Promise<void> {
     const batch = this.#next()
+    const { limits } = this.#state
     this.callers.isInTurn = true
     try {
       const claims = await this.#apply(batch)
@@ -255,6 +263,7 @@ export class QueueRunner {
       // In the order of the turn: a job whose try has failed may be removed in it.
       for (const end of batch.ends) if (!end.isTooLate) this.#emitEnd(end)
       for (const [number, how] of this.#book.takeGone()) this.#gone(number, how)
+      if (this.#state.limits !== limits) this.#emit('queue.limits', { limits: this.limits })
       for (const claim of claims) this.#start(claim)
       this.callers.isInTurn = false
       if (this.#isOwing || this.#sweep.from !== undefined) this.#rouse()

@@ -1,21 +1,13 @@
 /** The options of a queue, checked, as its runner uses them. Pure. */
-import {
-  type Check,
-  config,
-  flag,
-  object,
-  optional,
-  or,
-  type Place,
-  wholeFrom,
-} from '../../check.ts'
+import { type Check, config, object, optional, or, type Place, wholeFrom } from '../../check.ts'
 import type { FullRetry, Retry } from '../../clock.ts'
+import { limitChecks, perKeyDefault } from '../book/queue-limits.ts'
+import type { QueueLimits } from '../book/queue-types.ts'
 import type { Duration } from '../runs/body.ts'
 import { policyOf } from '../runs/decide.ts'
 import { duration, retry } from '../runs/options.ts'
 import type { FlowPart } from '../runs/parts.ts'
 import type { RunningTry } from './queue-job.ts'
-import type { QueueLimits } from './queue-types.ts'
 
 /** The options of a queue. */
 export type QueueOptions = {
@@ -74,15 +66,12 @@ const depthMax = 1_000_000
 /** The most pairs of key and priority with ready jobs. */
 const keysMax = 100_000
 
-/** The most jobs that run at once: their claims are in the state of the queue. */
-const concurrencyMax = 10_000
-
 const untilEnded = 'until-ended'
 
 const shared = {
-  concurrency: or(wholeFrom(1, concurrencyMax), 10),
-  perKey: or(wholeFrom(1, concurrencyMax), concurrencyMax),
-  rate: optional(object({ max: wholeFrom(1), per: duration, key: or(flag, false) })),
+  concurrency: or(limitChecks.concurrency, 10),
+  perKey: or(limitChecks.perKey, perKeyDefault),
+  rate: optional(limitChecks.rate),
   depthMax: or(wholeFrom(1, depthMax), depthMax),
 }
 

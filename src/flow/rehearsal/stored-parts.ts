@@ -11,8 +11,8 @@ import {
   storedActors,
 } from '../../actors/index.ts'
 import { type AppContext, durableActors } from '../../supervisors/index.ts'
+import { delayedPrefix, waitingPrefix } from '../book/queue-rows.ts'
 import { type RunRecord, recordIn, runStateOf, workflowOf } from '../judging/stored-run.ts'
-import { delayedPrefix, waitingPrefix } from '../queue/queue-rows.ts'
 import { isOver, type RunState } from '../runs/record.ts'
 
 /** An actor as a judge gets it. */

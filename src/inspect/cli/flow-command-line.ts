@@ -198,6 +198,26 @@ const commands: Readonly<Record<string, GroupedCommand<FlowCommand>>> = {
     { schedule: flag },
     ofSchedule,
   ),
+  limits: command(
+    `  keelson flow limits QUEUE [--concurrency N] [--per-key N] [--rate JSON | --reset]
+      The limits of a queue. Given ones change, over restarts and deploys, until --reset.
+      --rate          such as '{"max":100,"per":"1s"}'; null: no rate`,
+    ['queue'],
+    {
+      concurrency: whole(1, undefined),
+      'per-key': whole(1, undefined),
+      rate: read((given) => json(given, '--rate')),
+      reset: flag,
+    },
+    ([queue], { 'per-key': perKey, reset, ...options }) => [
+      queue,
+      {
+        ...options,
+        ...(perKey !== undefined && { perKey }),
+        ...(reset === true && { reset }),
+      },
+    ],
+  ),
   schedules: command(
     `  keelson flow schedules [--limit N] [--cursor C]
       The schedules of the tree, and those made at run time.`,

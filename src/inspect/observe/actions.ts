@@ -4,7 +4,9 @@
  * looks can reach them.
  */
 import { invalidArgument, isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
-import type { Action } from '../../observe/index.ts'
+import type { LimitsChange } from '../../flow/index.ts'
+import { type Action, limitsText } from '../../observe/index.ts'
+import { ownOf } from '../../own-names.ts'
 import { shapeText } from '../../redaction.ts'
 import {
   describeReason,
@@ -23,7 +25,7 @@ import { processTitle } from '../answers/process-finder.ts'
 import { processAt } from '../answers/process-pages.ts'
 import { shortText } from '../text/shown-text.ts'
 import { entityIn } from './entity-looks.ts'
-import { numberIn, type Query, textIn } from './questions.ts'
+import { numberIn, optionalNumber, type Query, textIn } from './questions.ts'
 
 /** An action whose parts are checked as far as the instance is not asked. */
 export type CheckedAction = Query & { readonly act: Action['act'] }
@@ -107,6 +109,34 @@ const signalIn = (app: App, query: Query) => ({
 const jobIn = (app: App, query: Query) => {
   const name = textIn(query, 'queue')
   return { queue: flowPart(app, 'queue', name), id: textIn(query, 'id'), name }
+}
+
+/** A queue, and the limits of it that change. The queue checks them. */
+const limitsIn = (app: App, query: Query) => {
+  const name = textIn(query, 'queue')
+  const [concurrency, perKey] = [numberOf(query, 'concurrency'), numberOf(query, 'perKey')]
+  const given = ownOf(query, 'rate')
+  const rate = given === null ? null : given === undefined ? undefined : rateIn(Object(given))
+  const change = {
+    ...(concurrency !== undefined && { concurrency }),
+    ...(perKey !== undefined && { perKey }),
+    ...(rate !== undefined && { rate }),
+  }
+  return { queue: flowPart(app, 'queue', name), name, change }
+}
+
+const numberOf = (query: Query, name: string): number | undefined =>
+  optionalNumber(query, name, { min: 1 })
+
+const rateIn = (rate: Query) => ({
+  max: numberIn(rate, 'max', { min: 1 }),
+  per: textIn(rate, 'per'),
+  key: ownOf(rate, 'key') === true,
+})
+
+const queueIn = (app: App, query: Query) => {
+  const name = textIn(query, 'queue')
+  return { queue: flowPart(app, 'queue', name), name }
 }
 
 const scheduleIn = (_: App, query: Query): string => textIn(query, 'schedule')
@@ -224,6 +254,17 @@ const actions: Readonly<Record<Action['act'], Doing>> = {
     jobIn,
     ({ id, name }) => `removes the job ${id} of ${name}; if it runs, it is cancelled`,
     async ({ queue, id }, app) => (await (await flowOf(app)).job(queue, id).remove()).removed,
+  ),
+  setLimits: on(
+    limitsIn,
+    ({ name, change }) =>
+      `changes limits of the queue ${name} until they are reset: ${limitsText(change)}`,
+    async ({ queue, change }, app) => (await flowOf(app)).setLimits(queue, change as LimitsChange),
+  ),
+  resetLimits: on(
+    queueIn,
+    ({ name }) => `lets the limits of the program hold again for the queue ${name}`,
+    async ({ queue }, app) => (await flowOf(app)).resetLimits(queue),
   ),
   pauseSchedule: on(
     scheduleIn,

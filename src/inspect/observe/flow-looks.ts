@@ -21,6 +21,7 @@ import {
   type JobDetail,
   type JobPage,
   type JobRow,
+  limitsText,
   type RunDetail,
   type RunPage,
   type RunRow,
@@ -82,6 +83,7 @@ export const flowsShown = async (app: App, rates: FlowRates): Promise<Flows> => 
     })),
     queues: Object.entries(queues).map(([name, look]) => {
       const { ready, delayed, running, dead, oldest, isPaused, isFull, overdue } = look
+      const { changedLimits } = look
       return {
         name,
         ready,
@@ -92,6 +94,7 @@ export const flowsShown = async (app: App, rates: FlowRates): Promise<Flows> => 
         isFull,
         overdue: overdue.length,
         ...(oldest !== undefined && { oldestAt: oldest }),
+        ...(changedLimits && { changedLimits: limitsText(changedLimits) }),
       }
     }),
     silent,

@@ -6,7 +6,7 @@
 
 import { argument, optional, wholeFrom } from '../../check.ts'
 import { invalidArgument } from '../../errors.ts'
-import type { Flow, JobState, ListOptions, Settlement } from '../../flow/index.ts'
+import type { Flow, JobState, LimitsChange, ListOptions, Settlement } from '../../flow/index.ts'
 import { noOptions } from '../../own-names.ts'
 import type { App } from '../../supervisors/index.ts'
 import {
@@ -29,6 +29,7 @@ import {
   deadTable,
   jobFacts,
   jobsTable,
+  limitsFacts,
   overviewTable,
   queueFacts,
   runFacts,
@@ -243,6 +244,22 @@ export class FlowWords {
   /** Lets the jobs of a paused queue start, or a paused schedule go on. */
   resume(name: string, options: Pausing = noOptions): Promise<View> {
     return this.#pause(name, options, false)
+  }
+
+  /** The limits of a queue; given ones change, or all are reset. */
+  async limits(
+    queue: string,
+    options: LimitsChange & Shown & { readonly reset?: boolean } = noOptions,
+  ): Promise<View> {
+    const { json, reset = false, ...change } = options
+    const flow = await this.#flow()
+    const part = this.#part('queue', queue)
+    const isChange = Object.keys(change).length > 0
+    if (reset && isChange) throw invalidArgument('reset', 'given without a limit', change)
+    const limits = isChange
+      ? await flow.setLimits(part, change)
+      : await (reset ? flow.resetLimits(part) : flow.limits(part))
+    return view(json, limits, () => limitsFacts(queue, limits))
   }
 
   /** A page of the schedules, those of the tree and those made at run time. */

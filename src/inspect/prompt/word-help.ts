@@ -83,6 +83,10 @@ const flowMethods = [
     "pause('mails'), resume('mails', { schedule })",
     'holds the jobs of a queue or the times of a schedule, and lets them start',
   ],
+  [
+    "limits('mails', { concurrency, perKey, rate, reset })",
+    'the limits of a queue; changes them until a reset',
+  ],
   ['schedules({ limit, cursor })', 'a page of the schedules of the tree and of run time'],
   ["trigger('daily')", 'starts a run of a schedule now'],
   ["unschedule('daily')", 'removes a schedule that was made at run time'],

@@ -7,6 +7,7 @@ import type {
   DeadPage,
   JobLook,
   KeptError,
+  LimitsLook,
   ListedRun,
   Page,
   QueueLook,
@@ -15,6 +16,7 @@ import type {
 } from '../../flow/index.ts'
 import {
   jobNames,
+  limitsText,
   originText,
   queueConditions,
   runNames,
@@ -186,10 +188,20 @@ export const queueFacts = (queue: string, look: QueueLook): string =>
     ['dead', countText(look.dead)],
     ['dead since', timeText(look.deadSince)],
     ['oldest', timeText(look.oldest)],
+    ...(look.changedLimits ? [['changed limits', limitsText(look.changedLimits)] as const] : []),
     ...look.overdue.map(
       ({ id, attempt, since }) =>
         ['overdue', `job ${id}, attempt ${attempt}, since ${timeText(since)}`] as const,
     ),
+  ])
+
+/** The limits of a queue, and which were changed at run time. */
+export const limitsFacts = (queue: string, limits: LimitsLook): string =>
+  factList([
+    ['queue', queue],
+    ['limits', limitsText(limits)],
+    ['changed', limits.changed.join(', ') || '-'],
+    ['declared', limitsText(limits.declared)],
   ])
 
 /** One job in full, with the record of its failure. */

@@ -3,6 +3,7 @@ import { useState } from 'preact/hooks'
 import type { DeadRow, Flows } from '../entity-answers.ts'
 import { jobNames } from '../fact-names.ts'
 import { queueConditions } from '../fact-words.ts'
+import type { Proposed } from '../protocol.ts'
 import { Act } from '../widgets/actions.tsx'
 import { usePage, usePages } from '../widgets/asking.ts'
 import { Ago, Card, Empty, StateBadge } from '../widgets/parts.tsx'
@@ -64,6 +65,69 @@ const deadColumns = (name: string, now: number, isWriting: boolean): readonly Co
       ]
     : []),
 ]
+
+/** The action that the fields of limits propose; `undefined`: they are all empty. */
+const changeOf = (
+  queue: string,
+  { concurrency, perKey, max, per }: Readonly<Record<string, string>>,
+  ofKey: boolean,
+): Proposed | undefined => {
+  if (![concurrency, perKey, max].some(Boolean)) return undefined
+  return {
+    act: 'setLimits',
+    queue,
+    ...(concurrency ? { concurrency } : {}),
+    ...(perKey ? { perKey } : {}),
+    ...(max ? { rate: { max, per: per || '1s', key: ofKey } } : {}),
+  }
+}
+
+/** The limits that were changed at run time, and fields that change them in a session for writing. */
+const LimitsCard = ({ of }: { of: Queue }) => {
+  const { header } = usePage()
+  const [fields, setFields] = useState<Readonly<Record<string, string>>>({})
+  const [ofKey, setOfKey] = useState(false)
+  if (!header.isWriting && of.changedLimits === undefined) return null
+  const change = changeOf(of.name, fields, ofKey)
+  const field = (name: string, placeholder: string) => (
+    <input
+      placeholder={placeholder}
+      aria-label={placeholder}
+      size={12}
+      value={fields[name] ?? ''}
+      onInput={(event) => setFields({ ...fields, [name]: event.currentTarget.value.trim() })}
+    />
+  )
+  return (
+    <Card
+      title="Limits"
+      aside={
+        <span class="muted">
+          {of.changedLimits === undefined ? 'as declared' : `changed: ${of.changedLimits}`}
+        </span>
+      }
+    >
+      {header.isWriting && (
+        <form onSubmit={(event) => event.preventDefault()}>
+          {field('concurrency', 'concurrency')} {field('perKey', 'per key')}{' '}
+          {field('max', 'rate: tries')} {field('per', 'in, as 1s')}{' '}
+          <label>
+            <input
+              type="checkbox"
+              checked={ofKey}
+              onChange={(event) => setOfKey(event.currentTarget.checked)}
+            />{' '}
+            of each key
+          </label>{' '}
+          {change && <Act of={change} title="Change limits" />}{' '}
+          {of.changedLimits !== undefined && (
+            <Act of={{ act: 'resetLimits', queue: of.name }} title="Reset limits" />
+          )}
+        </form>
+      )}
+    </Card>
+  )
+}
 
 /** The queue with its dead jobs. */
 export const QueueView = ({ data, route }: { data: Flows; route: Route }) => {
@@ -128,7 +192,10 @@ export const QueueView = ({ data, route }: { data: Flows; route: Route }) => {
           </span>
         )}
       </div>
-      <div class="cards">{route.query.state === undefined ? [dead, jobs] : [jobs, dead]}</div>
+      <div class="cards">
+        {route.query.state === undefined ? [dead, jobs] : [jobs, dead]}
+        {queue && <LimitsCard key="limits" of={queue} />}
+      </div>
     </>
   )
 }

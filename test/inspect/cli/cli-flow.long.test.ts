@@ -101,6 +101,25 @@ describe('keelson flow (needs the build)', () => {
     expect((await asked('retry', 'order', '1', '--from', 'reserve')).status).toBe(0)
   })
 
+  test('changes the limits of a queue until they are reset', async () => {
+    const { asked, json } = await instance()
+    const rate = '{"max":5,"per":"1m"}'
+    const changed = await asked('limits', 'mails', '--concurrency', '3', '--rate', rate)
+    expect(changed.output).toMatch(/^limits +concurrency 3, perKey 10,000, rate 5 in 60,000 ms$/m)
+    expect(changed.output).toMatch(/^changed +concurrency, rate$/m)
+    expect((await asked('show', 'mails')).output).toMatch(
+      /^changed limits +concurrency 3, rate 5 in 60,000 ms$/m,
+    )
+    expect((await json('limits', 'mails', '--rate', 'null')).rate).toBe(null)
+    expect((await json('limits', 'mails')).changed).toEqual(['concurrency', 'rate'])
+    const refused = await asked('limits', 'mails', '--per-key', '10001')
+    expect([refused.status, codeIn(refused.errors)]).toEqual([1, 'INVALID_ARGUMENT'])
+    expect(codeIn((await asked('limits', 'mails', '--reset', '--per-key', '2')).errors)).toBe(
+      'INVALID_ARGUMENT',
+    )
+    expect((await json('limits', 'mails', '--reset')).changed).toEqual([])
+  })
+
   test('pauses a queue, shows its dead jobs and lets one run again', async () => {
     const { asked, json, runs, mails, app } = await instance()
     const died = new Promise((resolve) =>

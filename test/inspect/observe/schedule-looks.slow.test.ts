@@ -129,6 +129,29 @@ test('schedules are paused, resumed, triggered and deleted with a reason, and no
   })
 })
 
+test('limits of a queue change and are reset with a reason, and the page of flows shows them', async () => {
+  const { w, mails, told, look, act } = await world()
+  const limits = { act: 'setLimits', queue: 'mails', concurrency: '4' }
+  expect(await told({ act: { ...limits, reason: 'a trial' } })).toMatchObject({ code: 'READ_ONLY' })
+  expect(await told({ plan: limits }, true)).toMatchObject({
+    effect: 'changes limits of the queue mails until they are reset: concurrency 4',
+  })
+  const rate = { max: '100', per: '1m', key: true }
+  await act('setLimits', { queue: 'mails', concurrency: '4', perKey: '2', rate })
+  expect(await w.during(w.flow.limits(mails))).toMatchObject({
+    ...{ concurrency: 4, perKey: 2, rate: { max: 100, per: 60_000, key: true } },
+  })
+  const shown = async () => (await look('flows', {})).queues[0]?.changedLimits
+  expect(await shown()).toBe('concurrency 4, perKey 2, rate 100 in 60,000 ms of each key')
+  expect(await act('setLimits', { queue: 'mails', rate: { max: 'x', per: '1s' } })).toMatchObject({
+    code: 'INVALID_ARGUMENT',
+  })
+  expect(await act('setLimits', { queue: 'mails' })).toMatchObject({ code: 'INVALID_ARGUMENT' })
+  await act('resetLimits', { queue: 'mails' })
+  expect(await shown()).toBe(undefined)
+  expect((await w.during(w.flow.limits(mails))).changed).toEqual([])
+})
+
 test('a job shows its state, values, error and lines without its secrets', async () => {
   const { w, mails, look, act } = await world()
   const add = async (to: string, options = {}) =>

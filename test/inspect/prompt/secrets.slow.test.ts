@@ -229,6 +229,8 @@ const asked: Readonly<Record<string, readonly string[]>> = {
     "flow.remove('mails', '1')",
     "flow.pause('mails')",
     "flow.resume('mails')",
+    "flow.limits('mails')",
+    `flow.limits('mails', { concurrency: 2, rate: ${payload} })`,
     ...['flow.schedules()', 'flow.schedules({ json: true })', "flow.trigger('mine')"],
     "flow.unschedule('mine')",
     `flow.start('order', ${payload}, { id: '9' })`,

@@ -1,16 +1,17 @@
 /** A queue book over rows in memory, whose turns become durable at once or are refused. */
 import type { DurableRows } from '../../../src/actors/index.ts'
 import { isKeelsonError } from '../../../src/errors.ts'
-import { emptyBook, type KeptBook } from '../../../src/flow/queue/kept-claims.ts'
-import { QueueBook } from '../../../src/flow/queue/queue-book.ts'
+import { emptyBook, type KeptBook } from '../../../src/flow/book/kept-claims.ts'
+import { QueueBook } from '../../../src/flow/book/queue-book.ts'
+import { type ChangedLimits, limitsWith } from '../../../src/flow/book/queue-limits.ts'
 import type {
   Claim,
   FoundJob,
   JobChange,
   NewJob,
   QueueLimits,
-} from '../../../src/flow/queue/queue-types.ts'
-import { type DrainRequest, drainPiece, removeJob } from '../../../src/flow/queue/removals.ts'
+} from '../../../src/flow/book/queue-types.ts'
+import { type DrainRequest, drainPiece, removeJob } from '../../../src/flow/book/removals.ts'
 
 const error = { name: 'Error', message: 'no' }
 
@@ -138,6 +139,16 @@ export class BookWorld {
   remove(number: number) {
     this.running.delete(number)
     return this.turn((rows) => removeJob(this.book, number, rows))
+  }
+
+  /** Changes limits; `undefined`: resets them. */
+  change(change: ChangedLimits | undefined) {
+    return this.turn((rows) => this.book.changeLimits(change, this.now, rows))
+  }
+
+  /** The limits that hold. */
+  get holding(): QueueLimits {
+    return limitsWith(this.limits, this.kept.limits)
   }
 
   update(number: number, change: Partial<JobChange>): void {

@@ -21,6 +21,13 @@ import {
   type KeptClaim,
 } from './kept-claims.ts'
 import {
+  type ChangedLimits,
+  isSameRate,
+  type LimitsLook,
+  limitsLook,
+  limitsWith,
+} from './queue-limits.ts'
+import {
   deadRow,
   delayedPrefix,
   dueOf,
@@ -59,11 +66,15 @@ const full = (of: string, max: number): KeelsonError =>
 
 /** The jobs of one queue. The methods that take `rows` are parts of a turn. */
 export class QueueBook {
-  readonly #limits: QueueLimits
+  readonly #declared: QueueLimits
+  /** The limits that were changed at run time; `undefined`: none. */
+  #changed: ChangedLimits | undefined
+  /** The limits that hold. */
+  #limits: QueueLimits
   readonly #ready = new ReadyJobs()
   readonly #running = new RunningJobs()
   readonly #cut: Map<number, KeptClaim>
-  readonly #rates: Rates | undefined
+  #rates: Rates | undefined
   readonly #texts: UniqueTexts
   /** The jobs whose rows cannot be read. The rows stay as they are: the next incarnation reads them. */
   readonly #unreadable = new Set<number>()
@@ -84,26 +95,51 @@ export class QueueBook {
    * `rateKey` have yet to begin.
    */
   constructor(
-    limits: QueueLimits,
+    declared: QueueLimits,
     kept: KeptBook,
     now: number,
     rows: Pick<ReadRows, 'get'>,
     running: ReadonlyMap<number, Claim> = new Map(),
   ) {
-    const { rate, countsEnds } = limits
-    this.#limits = limits
-    this.#texts = new UniqueTexts(limits.uniqueMs)
-    this.#rates = rate && new Rates(rate, now)
-    this.#cut = cutJobs(kept, running, countsEnds)
+    this.#declared = declared
+    this.#changed = kept.limits
+    this.#limits = limitsWith(declared, kept.limits)
+    this.#texts = new UniqueTexts(declared.uniqueMs)
+    this.#cut = cutJobs(kept, running, declared.countsEnds)
     for (const [row] of kept.claims) {
       const claim = running.get(numberOf(row))
       if (claim) this.#running.add(claim)
-      if (claim?.rateKey !== undefined) this.#rates?.goesOn(claim.rateKey, rows)
     }
+    this.#openRates(now, rows)
     this.isPaused = kept.isPaused
     this.next = kept.next
     this.#dead = kept.dead
     this.#deadSince = kept.deadSince
+  }
+
+  /** Starts that were granted, and have yet to happen, still may. */
+  #openRates(now: number, rows: Pick<ReadRows, 'get'>): void {
+    const { rate } = this.#limits
+    this.#rates = rate && new Rates(rate, now)
+    for (const key of this.#running.grantedKeys) this.#rates?.goesOn(key, rows)
+  }
+
+  get limits(): LimitsLook {
+    return limitsLook(this.#declared, this.#changed)
+  }
+
+  /** Changes limits; `undefined`: those of the declaration hold again. Jobs that run go on. */
+  changeLimits(
+    change: ChangedLimits | undefined,
+    now: number,
+    rows: Pick<ReadRows, 'get'>,
+  ): LimitsLook {
+    const { rate } = this.#limits
+    this.#changed = change && { ...this.#changed, ...change }
+    this.#limits = limitsWith(this.#declared, this.#changed)
+    if (!isSameRate(rate, this.#limits.rate)) this.#openRates(now, rows)
+    this.#ready.rouseAll()
+    return this.limits
   }
 
   /** Counts a stored row of a ready or delayed job. All of them are counted before the first turn. */
@@ -123,6 +159,7 @@ export class QueueBook {
       claims: this.#running.kept,
       isLeaving: this.#isLeaving,
       ...(this.#deadSince !== undefined && { deadSince: this.#deadSince }),
+      ...(this.#changed !== undefined && { limits: this.#changed }),
     }
   }
 

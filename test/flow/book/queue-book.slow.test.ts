@@ -1,7 +1,7 @@
 /** The book of a queue: what starts, what waits, what is dead. */
 import { describe, expect, test } from 'vitest'
 import { KeelsonError } from '../../../src/errors.ts'
-import type { Claim } from '../../../src/flow/queue/queue-types.ts'
+import type { Claim } from '../../../src/flow/book/queue-types.ts'
 import { BookWorld as World } from '../../support/worlds/queue-book.ts'
 
 describe('the order of a queue', () => {

@@ -1,8 +1,9 @@
 /** The book of a queue against a naive list of its jobs. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { numberOf } from '../../../src/flow/queue/queue-rows.ts'
-import type { NewJob, QueueLimits } from '../../../src/flow/queue/queue-types.ts'
+import type { ChangedLimits } from '../../../src/flow/book/queue-limits.ts'
+import { numberOf } from '../../../src/flow/book/queue-rows.ts'
+import type { NewJob, QueueLimits } from '../../../src/flow/book/queue-types.ts'
 import { BookWorld, newJob } from '../../support/worlds/queue-book.ts'
 
 /** A job of the naive list, with everything that is known of it. */
@@ -32,6 +33,21 @@ const anyDrain = fc.record({
   key: fc.constantFrom(undefined, '', 'a'),
   priority: fc.constantFrom(undefined, 0),
 })
+const rates = [
+  { max: 3, per: 100, key: false },
+  { max: 1, per: 40, key: false },
+  { max: 2, per: 100, key: true },
+  null,
+]
+/** Limits that change at run time; `undefined`: they are reset. */
+const anyLimitsChange = fc.option(
+  fc.oneof(
+    fc.record({ concurrency: fc.integer({ min: 1, max: 5 }) }),
+    fc.record({ perKey: fc.constantFrom(1, 2, 10_000) }),
+    fc.record({ rate: fc.constantFrom(...rates) }),
+  ),
+  { nil: undefined },
+)
 const anyAct = fc.oneof(
   { weight: 4, arbitrary: fc.record({ add: fc.array(anyJob, { minLength: 1, maxLength: 6 }) }) },
   { weight: 4, arbitrary: fc.record({ done: fc.nat(9) }) },
@@ -48,6 +64,7 @@ const anyAct = fc.oneof(
   { weight: 2, arbitrary: fc.record({ updates: fc.nat(30), change: anyChange }) },
   { weight: 1, arbitrary: fc.record({ drains: anyDrain }) },
   { weight: 1, arbitrary: fc.record({ sweeps: fc.constant(true) }) },
+  { weight: 1, arbitrary: fc.record({ changes: anyLimitsChange }) },
 )
 const anyLimits = fc.record({
   concurrency: fc.integer({ min: 1, max: 5 }),
@@ -96,13 +113,13 @@ class Compared {
   }
 
   startsWithin(key: string | undefined): number {
-    const { now, limits } = this.world
+    const { now, holding: limits } = this.world
     const from = now - (limits.rate?.perMs ?? 0)
     return this.starts.filter((start) => start.at > from && (key ?? start.key) === start.key).length
   }
 
   hasRoom(key: string): boolean {
-    const { perKey, rate } = this.world.limits
+    const { perKey, rate } = this.world.holding
     if (rate && !rate.key && this.startsWithin(undefined) >= rate.max) return false
     if (key === '') return true
     if (rate?.key && this.startsWithin(key) >= rate.max) return false
@@ -112,7 +129,8 @@ class Compared {
   claim(): void {
     const { world } = this
     const { now } = world
-    const { rate, concurrency } = world.limits
+    const { rate, concurrency } = world.holding
+    const ran = this.jobsIn('running').length
     const waits = this.jobsIn('waiting').filter(({ dueAt }) => dueAt <= now)
     const wasCut = new Map(
       world.book.kept.cut.map(([row, , isSuspect]) => [Number(row.slice(-12)), isSuspect]),
@@ -137,7 +155,8 @@ class Compared {
       this.starts.push({ key: known.key, at: now })
     }
     const running = this.jobsIn('running').length
-    expect(running).toBeLessThanOrEqual(concurrency)
+    // Jobs that ran when the limit was lowered go on.
+    expect(running).toBeLessThanOrEqual(Math.max(concurrency, ran))
     const isDraining = world.book.kept.cut.some(([, , isSuspect]) => isSuspect)
     const isAlone = world.book.kept.claims.some(([, , isSuspect]) => isSuspect)
     if (rate === undefined && running < concurrency && !isDraining && !isAlone)
@@ -229,6 +248,7 @@ class Compared {
       world.refused((rows) => {
         for (const { number } of running.slice(1))
           world.book.done(number, { result: 1, log: [] }, world.now, rows)
+        world.book.changeLimits({ concurrency: 1, rate: null }, world.now, rows)
         world.book.add((act.refused as NewJob[]).map(newJob), world.now, rows)
         world.book.claim(world.now, rows, 1_000)
       })
@@ -255,6 +275,7 @@ class Compared {
     if ('updates' in act) this.update(act as Parameters<Compared['update']>[0])
     if ('drains' in act) this.drain(act.drains as Parameters<Compared['drain']>[0])
     if ('sweeps' in act) this.sweep()
+    if ('changes' in act) this.change(act.changes as ChangedLimits | undefined)
   }
 
   remove(number: number): void {
@@ -301,6 +322,17 @@ class Compared {
     )
     expect(this.world.drain(which)).toBe(wanted.length)
     for (const known of wanted) known.status = 'gone'
+  }
+
+  /** Starts that another rate has counted may be unknown to the new one. */
+  change(change: ChangedLimits | undefined): void {
+    const { rate } = this.world.holding
+    const { concurrency, perKey, rate: next } = this.world.change(change)
+    expect([concurrency, perKey]).toEqual([
+      this.world.holding.concurrency,
+      this.world.holding.perKey,
+    ])
+    if (next?.per !== rate?.perMs || next?.key !== rate?.key) this.starts.length = 0
   }
 
   sweep(): void {

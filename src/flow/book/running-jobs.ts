@@ -52,6 +52,11 @@ export class RunningJobs {
     this.#ofKey.set(key, this.of(key) + 1)
   }
 
+  /** The keys of the rates that have granted jobs which have yet to begin, one for each job. */
+  get grantedKeys(): Iterable<string> {
+    return this.#granted.values()
+  }
+
   /** A job begins, or never will. The key of the rate that has granted it; `undefined`: none, or it has begun. */
   begins(number: number): string | undefined {
     const rateKey = this.#granted.get(number)

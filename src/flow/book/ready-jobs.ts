@@ -159,6 +159,11 @@ export class ReadyJobs {
       if (!list.lane.turns.has(key)) list.lane.turns.set(key, list)
   }
 
+  /** Every key may start jobs again. */
+  rouseAll(): void {
+    for (const key of this.#listsOfKey.keys()) this.rouse(key)
+  }
+
   /**
    * How many jobs start before this row, with so many others, if each key may start its jobs;
    * `undefined`: it does not wait.

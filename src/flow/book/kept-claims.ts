@@ -3,6 +3,7 @@
  * incarnation makes of them. Pure.
  */
 import type { KeptError } from '../../errors.ts'
+import type { ChangedLimits } from './queue-limits.ts'
 import { numberOf } from './queue-rows.ts'
 
 /** A job that was claimed: its row, its tries with the present one, and what is known of it. */
@@ -59,6 +60,8 @@ export type KeptBook = {
   readonly cut: readonly KeptClaim[]
   /** Claims that this incarnation leaves are cut off by a close: nothing counts. */
   readonly isLeaving: boolean
+  /** The limits that were changed at run time; absent: none. */
+  readonly limits?: ChangedLimits
 }
 
 /** The book of a queue that has never had a job. */
