@@ -3,7 +3,8 @@
  * data, as inputs are. An attribute of a run is one field of the index of its entity. The index row has
  * the value and the time of the last change of status, so that a page comes in the order of time. Pure.
  */
-import { type Check, optional, recordOf, refusal, that } from '../../check.ts'
+import { argument, type Check, optional, type Place, recordOf, refusal, that } from '../../check.ts'
+import type { KeelsonError } from '../../errors.ts'
 import { ownOf } from '../../own-names.ts'
 import { encodeIndexValue } from '../../storage/index.ts'
 
@@ -13,8 +14,14 @@ export type AttributeValue = string | number | boolean
 /** The attributes of a run or a job, by their names. */
 export type Attributes = Readonly<Record<string, AttributeValue>>
 
+/** Changes of attributes by their names. `null` removes one. */
+export type AttributeChanges = Readonly<Record<string, AttributeValue | null>>
+
 /** The most attributes of one run or job. */
 const attributesMax = 16
+
+/** The most changes at once: all of them removed, and as many set. */
+const changesMax = 2 * attributesMax
 
 /** The most characters of a name. */
 const nameLengthMax = 64
@@ -45,9 +52,22 @@ const value: Check<AttributeValue> = that(
 
 const values = recordOf(optional(value))
 
+/** A change of an attribute: `null` removes it, as `undefined` does. */
+const changes = recordOf<AttributeValue | null, AttributeValue | null | undefined>((found, at) =>
+  found === null || found === undefined ? null : value(found, at),
+)
+
 const names =
   `names of a letter, then letters, digits, _, - and .; at most ${nameLengthMax}; ` +
   `not ${taken.join(' or ')}`
+
+const refuseNames = (given: readonly string[], at: Place): void => {
+  const wrong = given.find((name) => !isName(name))
+  if (wrong !== undefined) throw refusal(at, names, wrong)
+}
+
+const tooMany = (count: number, at: Place): KeelsonError =>
+  refusal(at, `at most ${attributesMax} attributes`, `${count} attributes`)
 
 /**
  * A copy of the attributes without the ones that are `undefined`; `undefined` if there are none. The
@@ -58,11 +78,34 @@ export const attributes: Check<
   Readonly<Record<string, AttributeValue | undefined>>
 > = (found, at) => {
   const given = Object.entries(values(found, at)).filter(([, each]) => each !== undefined)
-  const wrong = given.find(([name]) => !isName(name))
-  if (wrong) throw refusal(at, names, wrong[0])
-  if (given.length > attributesMax)
-    throw refusal(at, `at most ${attributesMax} attributes`, `${given.length} attributes`)
+  refuseNames(
+    given.map(([name]) => name),
+    at,
+  )
+  if (given.length > attributesMax) throw tooMany(given.length, at)
   return given.length === 0 ? undefined : (Object.fromEntries(given) as Attributes)
+}
+
+/** A copy of the changes of attributes, in which each removal is a `null`. */
+export const attributeChanges: Check<AttributeChanges> = (found, at) => {
+  const given = changes(found, at)
+  const { length } = Object.keys(given)
+  if (length > changesMax) throw refusal(at, `at most ${changesMax} changes`, `${length} changes`)
+  refuseNames(Object.keys(given), at)
+  return given
+}
+
+/**
+ * The attributes after a change; `undefined` if there are none.
+ * @throws KeelsonError `INVALID_ARGUMENT` for too many
+ */
+export const attributesAfter = (
+  before: Attributes | undefined,
+  change: AttributeChanges,
+): Attributes | undefined => {
+  const kept = Object.entries(Object.assign({}, before, change)).filter(([, each]) => each !== null)
+  if (kept.length > attributesMax) throw tooMany(kept.length, argument('attributes'))
+  return kept.length === 0 ? undefined : (Object.fromEntries(kept) as Attributes)
 }
 
 /** Whether each attribute that is sought is there, with the same value. */

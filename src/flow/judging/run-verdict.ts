@@ -185,7 +185,7 @@ const waitsOtherwise = (
 
 /** It has no row, and gets one at once. A wait without a time gets its row with its outcome. */
 const isNew = ({ kind, recorded }: Active): boolean =>
-  !recorded && (kind === 'step' || kind === 'sleep' || kind === 'child')
+  !recorded && ['step', 'sleep', 'child', 'attributes'].includes(kind)
 
 const hasNoTryLeft = ({ parts, recorded }: Active): boolean =>
   recorded?.failure !== undefined &&

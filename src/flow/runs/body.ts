@@ -111,6 +111,8 @@ export type ChildOptions = {
   readonly id?: string
   /** Whether the child ends with its parent; `cancel`. */
   readonly onCancel?: 'cancel' | 'abandon'
+  /** As of a start. A child has none of its parent's. */
+  readonly attributes?: StartRunOptions['attributes']
 }
 
 /** The options of `all`. */
@@ -190,6 +192,12 @@ export interface Ctx<S = object, U = object> {
    * @throws KeelsonError `INVALID_ARGUMENT` for a value that cannot be stored, `TOO_LARGE`
    */
   report(progress: unknown): void
+  /**
+   * Sets attributes of the run, by which `list` finds it with `where`; `null` and `undefined` remove one.
+   * The others stay. Resolves when that is durable. It is an operation, so a replay sets nothing again.
+   * @throws KeelsonError `INVALID_ARGUMENT`, also if the run would have more than 16
+   */
+  attributes(changes: Readonly<Record<string, AttributeValue | null | undefined>>): Promise<void>
   /**
    * A stream of this run. Its messages are in the log before the outcome of every later operation, each
    * once, however often the body is replayed. The end of the run closes it; `again` does not. A name

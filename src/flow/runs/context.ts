@@ -9,6 +9,7 @@ import { errorOf, invalidArgument, KeelsonError, type KeptError, keptError } fro
 import { failureRecord } from '../../failure-record.ts'
 import { noOptions } from '../../own-names.ts'
 import { claim } from '../../process-events.ts'
+import { attributeChanges } from '../attributes/attributes.ts'
 import type {
   AllOptions,
   BodyStream,
@@ -179,7 +180,7 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
     return this.#asks(`child ${key}`, () => {
       const host = this.#host
       workflowOf(type)
-      const { id, onCancel } = childOptions(options, argument('', 'a child'))
+      const { id, onCancel, attributes } = childOptions(options, argument('', 'a child'))
       const full = this.#keyOf(key)
       const own = inputOf(input, `the input of the child ${key}`)
       const { promise } = host.ask({
@@ -187,7 +188,7 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
         key: full,
         type: type.name,
         scope: this.#scope,
-        child: { id, input: own, isAbandoned: onCancel === 'abandon' },
+        child: { id, input: own, attributes, isAbandoned: onCancel === 'abandon' },
       })
       return promise as Promise<O>
     })
@@ -295,6 +296,17 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
     this.#answers('report', () => {
       this.#host.expectOpen()
       this.#host.report(progressOf(progress))
+    })
+  }
+
+  attributes(changes: Readonly<Record<string, unknown>>): Promise<void> {
+    return this.#asks('attributes', () => {
+      const host = this.#host
+      const value = attributeChanges(changes, argument('attributes'))
+      const key = `$attributes ${next(host, 'attributes')}`
+      const change = { outcome: { kind: 'ok', value } } as const
+      const asked = host.ask({ kind: 'attributes', key, scope: this.#scope, change })
+      return asked.promise.then(() => undefined)
     })
   }
 

@@ -9,6 +9,7 @@ import { isKeelsonError, isMissing, KeelsonError, type KeptError, keptError } fr
 import { failureRecord } from '../../failure-record.ts'
 import { noOptions } from '../../own-names.ts'
 import { type AppContext, call, guardedAbort, type Logger, type Ref } from '../../runtime/index.ts'
+import type { Attributes } from '../attributes/attributes.ts'
 import { makeTurn } from './activation-turns.ts'
 import type { StepOptions, StepStream, StepStreamOptions, StepTry, Undo } from './body.ts'
 import { earlyMs, pauseAfter, pauseMs, policyOf, unsureMs } from './decide.ts'
@@ -83,6 +84,8 @@ export const perform = async (carrier: Carrier, active: Active): Promise<void> =
   if (parts.child) return performChild(carrier, active, parts.child)
   // The caller that waits for an answer gets it in the turn that records it.
   if (parts.answer) return carrier.record(active, parts.answer)
+  // The turn that records it sets the attributes.
+  if (parts.change) return carrier.record(active, parts.change)
 }
 
 /** The step that undoes one, in `scope`: it has the key of its tries. */
@@ -419,7 +422,7 @@ export const answerOf = async (name: string, handle: () => unknown): Promise<Out
 const performChild = async (
   carrier: Carrier,
   active: Active,
-  { id: own, input, isAbandoned }: Child,
+  { id: own, input, attributes, isAbandoned }: Child,
 ): Promise<void> => {
   const { type, id, state, background } = carrier
   const child = childOf(carrier, active, own)
@@ -430,7 +433,8 @@ const performChild = async (
   // A parent that has ended by now, or is cancelled, begins no child.
   if (number === undefined || active.isOver || carrier.isCancelling) return
   const { root = `${type}/${id}` } = state
-  const request: StartRequest = { ...input, parent: parentOf(type, id, state, number), root }
+  const parent = parentOf(type, id, state, number)
+  const request: StartRequest = { ...input, ...(attributes && { attributes }), parent, root }
   try {
     const asked = askUntil(carrier, active, () => call(runOf(background, child), 'start', request))
     if (!(await asked)) return
@@ -565,12 +569,15 @@ export type ActiveParts = {
   readonly child?: Child
   /** Of the answer of an update. */
   readonly answer?: Answer
+  /** Of attributes: the outcome with their changes. */
+  readonly change?: Pick<Operation, 'outcome'>
 }
 
 /** A child. Without an id it has a hash of its key. `isAbandoned`: it goes on when its parent ends. */
 export type Child = {
   readonly id: string | undefined
   readonly input: Input
+  readonly attributes: Attributes | undefined
   readonly isAbandoned: boolean
 }
 

@@ -153,6 +153,7 @@ export const waitOptions = object({ key: optional(shortText), timeout: optional(
 export const childOptions = object({
   id: optional(runId),
   onCancel: or(oneOf('cancel', 'abandon'), 'cancel'),
+  attributes: optional(attributes),
 })
 
 /** The options of `ctx.all`. */

@@ -173,11 +173,11 @@ export type Outcome =
 /**
  * The kinds of operations. `cancel`: the place of a cancel; `patch`: a change of the body; `settled`:
  * one whose row could not be read, with the outcome that an operator gave; `update`: one that the
- * body takes, and `answer`: what it answered.
+ * body takes, and `answer`: what it answered; `attributes`: changes of these, which are its value.
  */
 export type OperationKind =
   | ('step' | 'sleep' | 'wait' | 'child' | 'patch' | 'cancel' | 'settled')
-  | ('update' | 'answer')
+  | ('update' | 'answer' | 'attributes')
 
 /** One operation of a run, as its row has it. */
 export type Operation = {

@@ -10,6 +10,7 @@ import {
   type KeptError,
   keptError,
 } from '../../errors.ts'
+import { type AttributeChanges, attributesAfter } from '../attributes/attributes.ts'
 import type { Present, RunContext, RunEnd } from './messages.ts'
 import {
   type Awaited,
@@ -81,6 +82,7 @@ export const recording = (
   const place = kept ?? (change.outcome && state.outcomes + 1)
   const next: Writable<Operation> = recorded ? unplaced(recorded) : { kind, key, at: 0 }
   Object.assign(next, change)
+  const before = kind === 'attributes' ? attributing(state, next) : state
   if (kind === 'step' && state.round > 0) next.round = state.round
   if (state.said && change.outcome) next.said = state.said
   next.at = shardTime(context).wall()
@@ -89,7 +91,21 @@ export const recording = (
   putOperation(state, context, number, next)
   const operations = Math.max(state.operations, number)
   const outcomes = Math.max(state.outcomes, place ?? 0)
-  return [Object.assign({ number }, next), Object.assign({}, state, { operations, outcomes })]
+  return [Object.assign({ number }, next), Object.assign({}, before, { operations, outcomes })]
+}
+
+/** The state with the attributes that the operation changes. One with too many becomes its error. */
+const attributing = (state: RunState, operation: Writable<Operation>): RunState => {
+  const { outcome } = operation
+  if (outcome?.kind !== 'ok') return state
+  const { attributes: before, ...others } = state
+  try {
+    const attributes = attributesAfter(before, outcome.value as AttributeChanges)
+    return attributes ? Object.assign({}, others, { attributes }) : others
+  } catch (error) {
+    operation.outcome = { kind: 'error', error: keptError(error) }
+    return state
+  }
 }
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] }
