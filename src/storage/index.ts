@@ -76,6 +76,7 @@ export {
   entriesOf,
   namedKeys,
   refsOfUnit,
+  streamPartsOf,
   unitWithValues,
   valuesOfUnit,
 } from './commands/command-values.ts'
@@ -249,6 +250,7 @@ export { unitRowsMax } from './rows/key-commands.ts'
 export { lockOwner } from './rows/lock-commands.ts'
 export * from './rows/rows.ts'
 export { ChangedRows, isExpired, living, ProjectionRows } from './rows/rows.ts'
+export { streamProducersMax } from './rows/stream-rows.ts'
 export { applyUnits } from './rows/unit-application.ts'
 export { isUndecided } from './rows/value-commands.ts'
 export { markOf } from './segments/frame-mark.ts'
@@ -386,12 +388,14 @@ export {
 } from './values/row-key.ts'
 export { SortedKeys } from './values/sorted-keys.ts'
 export {
+  allStreamHeads,
   birthKeyOf,
   birthRows,
   chunkNumberOf,
   entityOfStream,
   entityStream,
   isEntityStream,
+  isHeadAlone,
   isStream,
   offsetOf,
   offsetPlace,

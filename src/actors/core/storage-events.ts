@@ -32,6 +32,9 @@ export type ModeChange = { readonly from: ProjectionMode; readonly to: Projectio
 /** A group that the projection cannot take, whatever else is in the commit. */
 export type SetAside = { readonly producer: string; readonly lsn: number; readonly reason: string }
 
+/** A stream by itself, or, with an `entity`, the one of an actor. */
+export type StreamNamed = { readonly entity: string | undefined; readonly stream: string }
+
 /** The events of storage. Times in ms, sizes in bytes. */
 export interface StorageEvents {
   /** A group is committed. `waitMs`: from its first write until it was submitted to the disk. */
@@ -136,6 +139,21 @@ export interface StorageEvents {
     readonly refused: Readonly<Record<string, number>>
     readonly tookMs: number
   }>
+  /** A turn that appends to streams took effect: so many messages, and their bytes. */
+  'streams.said': Listener<{ readonly messages: number; readonly bytes: number }>
+  /**
+   * A reader that waited has got messages. `tookMs`: since the stamp of the frame with the last append
+   * to the stream.
+   */
+  'streams.tailed': Listener<{ readonly messages: number; readonly tookMs: number }>
+  /** A stream was made, by its first append or by a request. */
+  'stream.created': Listener<StreamNamed>
+  /** A stream was closed, after so many messages. */
+  'stream.closed': Listener<StreamNamed & { readonly messages: number }>
+  /** So many messages of a stream were removed: by a trim, or because it keeps no more. */
+  'stream.trimmed': Listener<StreamNamed & { readonly messages: number }>
+  /** A stream was deleted, with its actor, or because it had expired. Its rows go after that. */
+  'stream.removed': Listener<StreamNamed>
   /** Expired rows were removed: values, compounds, locks. */
   'expiry.removed': Listener<{ readonly keys: number }>
   /** Rows were removed that durable actors kept before they were deleted. */

@@ -19,6 +19,7 @@ import {
   ok,
   type Ref,
   reply,
+  type System,
   stop,
   type Timer,
 } from '../../runtime/index.ts'
@@ -40,6 +41,7 @@ import { LogLag } from '../overlay/log-lag.ts'
 import { Overlay } from '../overlay/overlay.ts'
 import type { ShardRows } from '../overlay/shard-rows.ts'
 import { type AppliedFrames, type FrameChanges, NotedChanges } from './applied-frames.ts'
+import { streamsApplied, streamsBefore } from './applied-streams.ts'
 import { type Behind, logBehind, type Rebuilt, rebuildOverlay } from './overlay-rebuild.ts'
 import { openProjection, unprojectable } from './projection-opening.ts'
 import type { ProjectionShard } from './projection-shard.ts'
@@ -394,7 +396,7 @@ const take = (state: State, committed: CommittedGroup, context: Context): void =
   const { group, units, time, durableLsn } = committed
   const { rows } = state
   if (!rows) throw state.shard.unavailable()
-  const changes = apply(state, rows, committed)
+  const changes = apply(context.system, state, rows, committed)
   state.shard.appends.heard()
   emit(context.system, state.shard, 'applier.applied', {
     frames: group.lsns.length,
@@ -419,7 +421,12 @@ const take = (state: State, committed: CommittedGroup, context: Context): void =
  * Applies a group and answers its callers. A unit that the state refuses is answered with the
  * refusal. Returns what the frames changed.
  */
-const apply = (state: State, rows: ShardRows, committed: CommittedGroup): FrameChanges => {
+const apply = (
+  system: System,
+  state: State,
+  rows: ShardRows,
+  committed: CommittedGroup,
+): FrameChanges => {
   const { group, units, time } = committed
   const { shard } = state
   const { lsns, lengths } = group
@@ -429,12 +436,14 @@ const apply = (state: State, rows: ShardRows, committed: CommittedGroup): FrameC
     const lsn = lsns[at] as number
     state.lag.add(lsn, frameBytes(lengths[at] ?? 0))
     rows.begin(lsn)
-    const answers = applyUnits(units[at] as FrameUnits, rows, { lsn, time }, changes)
+    const frame = units[at] as FrameUnits
+    const streams = streamsBefore(system, frame, rows)
+    const answers = applyUnits(frame, rows, { lsn, time }, changes)
     changes.end(lengths[at] ?? 0)
     state.appliedLsn = lsn
     shard.appliedLsn = lsn
-    if (shard.changes.isWatched)
-      shard.changes.show({ lsn, time, units: units[at] as FrameUnits, answers, rows })
+    if (shard.changes.isWatched) shard.changes.show({ lsn, time, units: frame, answers, rows })
+    if (streams) streamsApplied(system, shard, streams, frame, answers, rows)
     group.claim(at)?.applied(lsn, answers)
   }
   shard.lagBytes = state.lag.bytes

@@ -3,6 +3,7 @@ import type { BlobRef, LogState, NamedSnapshot, ReadBlob } from '../../storage/i
 import type { MomentWatch } from '../core/moment-watch.ts'
 import type { ShardChanges } from '../core/shard-changes.ts'
 import type { LogShard } from '../log/log-shard.ts'
+import type { FullStreams } from './applied-streams.ts'
 import type { DerivedQueue } from './derived-queue.ts'
 import type { ReleasedRows } from './released-rows.ts'
 import type { ShardProjection } from './shard-projection.ts'
@@ -18,6 +19,8 @@ export type ProjectionShard = LogShard & {
   readonly releasedRows: ReleasedRows
   /** The changes of its keys, for watchers. */
   readonly changes: ShardChanges
+  /** Its streams that are at a bound. */
+  readonly fullStreams: FullStreams
   /** When the next row expires. */
   readonly expiry: MomentWatch
   /** When the next alarm of an entity is due. */

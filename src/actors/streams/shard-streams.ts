@@ -4,11 +4,12 @@
  */
 import type { Cancel } from '../../clock.ts'
 import type { System } from '../../runtime/index.ts'
-import { type StreamPart, type Unit, unitsIn } from '../../storage/index.ts'
+import { streamPartsOf, unitsIn } from '../../storage/index.ts'
 import type { OwnersWay } from '../core/owners-way.ts'
 import { atOwner } from '../core/owners-way.ts'
 import { levelOf } from '../core/settings.ts'
 import type { ShownFrame } from '../core/shard-changes.ts'
+import { emit } from '../core/storage-events.ts'
 import type { Routes } from '../store/key-placement.ts'
 import { synced } from '../writing/write-path.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'
@@ -110,6 +111,7 @@ export class ShardStreams {
     const shard = this.#shard
     const { owner, bytesMax, waits } = terms
     let { place } = terms
+    let hasWaited = false
     for (;;) {
       if ((await shard.settled()).kind !== 'open') throw shard.unavailable()
       if (waits && stop.isStopped) return nothingAt(place)
@@ -120,13 +122,21 @@ export class ShardStreams {
         // The log has every message that was read. No crash takes one back once the log is synced.
         if (levelOf(shard.parts.settings) !== 'durable') await synced(this.#system, shard)
         if (reading.isToTouch) await this.#touched(owner)
+        if (hasWaited) this.#tellOf(reading)
         return reading
       }
       place = reading.next
+      hasWaited = true
       // A reader that waits is a reader: the TTL begins again. It waits before that is written.
       if (reading.isToTouch) void this.#touched(owner)
       await this.#woken(owner, stop, reading.touchMs)
     }
+  }
+
+  #tellOf({ messages, writtenMs }: Reading): void {
+    const tookMs = Math.max(0, this.#shard.now() - writtenMs)
+    if (messages.length > 0)
+      emit(this.#system, this.#shard, 'streams.tailed', { messages: messages.length, tookMs })
   }
 
   /** Writes that a stream was read. A stream that cannot be written is read all the same. */
@@ -200,14 +210,10 @@ export class ShardStreams {
 
   #applied({ frame }: ShownFrame): void {
     for (const unit of unitsIn(frame.units))
-      for (const { owner } of partsOf(unit))
+      for (const { owner } of streamPartsOf(unit))
         for (const wake of [...(this.#waiting.get(owner) ?? [])]) wake()
   }
 }
-
-/** The changes of streams in a unit. */
-const partsOf = (unit: Unit): readonly StreamPart[] =>
-  unit.kind === 'streams' ? unit.parts : (unit.kind === 'turn' && unit.streams) || []
 
 /** Whether there is nothing to give: no message, and the stream may get some. */
 const isIdle = ({ messages, isClosed }: Reading): boolean => messages.length === 0 && !isClosed

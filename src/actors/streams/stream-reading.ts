@@ -46,6 +46,8 @@ export type Reading = {
   readonly isToTouch: boolean
   /** That part, in ms: a reader that waits looks at the stream as often. 0 without a TTL. */
   readonly touchMs: number
+  /** The stamp of the last append, in ms since 1970; 0 without a stream. */
+  readonly writtenMs: number
 }
 
 /** The value of a message. */
@@ -99,7 +101,7 @@ export const readingFrom = (
     const next = place.number === 'now' ? { birth: undefined, number: 'start' as const } : place
     return nothingAt(next)
   }
-  const { birth, floor } = head
+  const { birth, floor, writtenMs } = head
   const number = numberOf(head, place)
   if (number === undefined) throw gone(owner, 'the stream of this offset is gone')
   if (number < floor || number > head.next)
@@ -126,7 +128,7 @@ export const readingFrom = (
   const isClosed = isAtEnd && head.isClosed
   const touchMs = touchMsOf(head)
   const isDue = isToTouch(head, touchMs, now)
-  return { messages, first, next, isAtEnd, isClosed, isToTouch: isDue, touchMs }
+  return { messages, first, next, isAtEnd, isClosed, isToTouch: isDue, touchMs, writtenMs }
 }
 
 /** The reading of a place without a message. */
@@ -138,6 +140,7 @@ export const nothingAt = (next: ReadingPlace): Reading => ({
   isClosed: false,
   isToTouch: false,
   touchMs: 0,
+  writtenMs: 0,
 })
 
 const bytesIn = (bytes: Uint8Array, from: number, to: number): Uint8Array => bytes.slice(from, to)

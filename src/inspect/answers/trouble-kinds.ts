@@ -33,6 +33,7 @@ export const troubleKinds = {
   'no snapshot': { severity: 'warning', alert: 'KeelsonWarning' },
   'log held': { severity: 'warning', alert: 'KeelsonWarning', word: 'journal' },
   'journal full': { severity: 'critical', alert: 'KeelsonFull', word: 'journal' },
+  'stream full': { severity: 'critical', alert: 'KeelsonFull' },
   'clock set': { severity: 'warning', alert: 'KeelsonWarning' },
   'projection halted': {
     severity: 'critical',

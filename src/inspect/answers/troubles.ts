@@ -13,6 +13,7 @@ import {
   unreadText,
 } from '../../observe/index.ts'
 import { noOptions, ownOf } from '../../own-names.ts'
+import { streamProducersMax } from '../../storage/index.ts'
 import type { Health, ShardHealth } from '../../supervisors/index.ts'
 import { actorNamed } from '../recorder/flow-names.ts'
 import { bytesText, countText, lastingText, pluralText } from '../text/quantities.ts'
@@ -231,8 +232,26 @@ const shardTroubles = (
       : [found('no snapshot', snapshot.failure)]),
     ...derivedTroubles(health.derived, found),
     ...journalTroubles(health.journal, found),
+    ...health.fullStreams.map(streamFull),
     ...(clockAheadMs === 0 ? [] : [clockSet(clockAheadMs, found)]),
   ]
+}
+
+/** A stream that takes no more. The bound that it has reached says what to do. */
+const streamFull = (full: ShardHealth['fullStreams'][number]): CausedTrouble => {
+  const { entity, stream, bytes, producers, since } = full
+  const has = `${bytesText(bytes)} of messages and ${pluralText(producers, 'producer')}`
+  const remedy =
+    producers < streamProducersMax
+      ? 'trim it, or give it `keep`'
+      : 'its producers need ids that are used again, or a further stream'
+  const text = `appends are TOO_LARGE: it has ${has}; ${remedy}`
+  const of = entity === undefined ? '' : ` of ${actorNamed(entity).title}`
+  return trouble('stream full', `stream ${stream}${of}`, text, {
+    since,
+    cause: remedy,
+    ...(entity !== undefined && { link: actorLink(entity) }),
+  })
 }
 
 const wayToOpen = ({ reason = '', reopening }: ShardHealth, again: string): string => {

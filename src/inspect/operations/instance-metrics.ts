@@ -109,6 +109,11 @@ export const takeShard = (shard: Shard, into: Measurements): void => {
   into.of(metrics.lagSeconds).add(projection.behindMs / 1_000, index, '')
   into.of(metrics.logSinceSnapshot).add(snapshots.logBytes, index)
   into.of(metrics.clockAhead).add(time.aheadMs / 1_000, index)
+  if (shard.phase.kind === 'open') {
+    const { alone, actors } = shard.streamCount.next(shard.view(), shard.now())
+    if (alone > 0) into.of(metrics.streams).add(alone, index, 'itself')
+    if (actors > 0) into.of(metrics.streams).add(actors, index, 'actor')
+  }
   const { madeAt, failures } = snapshots
   if (madeAt !== undefined)
     into.of(metrics.snapshotAge).add((shard.parts.clock.now() - madeAt) / 1_000, index)

@@ -238,9 +238,15 @@ export const metrics = {
     'The log after the last snapshot.',
     'shard',
   ),
+  streams: gauge(
+    'keelson_streams',
+    'Streams, by themselves and of actors. A scrape looks at 1,000 of a shard: with more the count is late.',
+    'shard',
+    'of',
+  ),
   streamMessages: counter(
     'keelson_stream_messages_total',
-    'Messages appended to streams. Messages that turns append are not counted.',
+    'Messages appended to streams, also by turns.',
     'shard',
   ),
   streamBytes: counter('keelson_stream_bytes_total', 'The bytes of these messages.', 'shard'),
@@ -258,6 +264,11 @@ export const metrics = {
     'keelson_stream_readers',
     'Readers that wait for a message: of the process, or over http.',
     'via',
+  ),
+  streamTail: durations(
+    'keelson_stream_tail_seconds',
+    'From the last append, as its frame is stamped, until a reader that waited has its messages.',
+    'shard',
   ),
   journalLag: gauge(
     'keelson_journal_subscription_lag',

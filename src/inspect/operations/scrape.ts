@@ -266,6 +266,12 @@ export const hearWork = (system: System, instance: string, into: Measurements): 
         for (const [why, count] of Object.entries(refused))
           into.of(metrics.streamRefused).add(count, why)
       },
+      'streams.said': ({ shard, messages, bytes }) => {
+        into.of(metrics.streamMessages).add(messages, shard)
+        into.of(metrics.streamBytes).add(bytes, shard)
+      },
+      'streams.tailed': ({ shard, tookMs }) =>
+        into.of(metrics.streamTail).observe(tookMs / 1_000, 1, shard),
       'flow.ended': ({ type, end, at, startedAt }) => {
         into.of(metrics.flowRunDuration).observe((at - startedAt) / 1_000, 1, type, end.status)
         if (end.status === 'failed')

@@ -9,6 +9,7 @@ import type { BlobRef } from '../values/blob-reference.ts'
 import { refsOf } from '../values/rope.ts'
 import type { Command, EntryUnit, Turn, Unit } from './command.ts'
 import { commandPlans } from './command-table.ts'
+import type { StreamPart } from './stream-unit.ts'
 
 /** The values that a command stores. */
 export const valuesOf = (command: Command): readonly StoredValue[] => {
@@ -73,6 +74,12 @@ export const commandsOf = (unit: Unit): readonly Command[] => {
 export const entriesOf = (unit: Unit): readonly EntryUnit[] => {
   if (unit.kind === 'entry') return [unit]
   return (unit.kind === 'turn' && unit.entries) || []
+}
+
+/** The parts for streams in a unit. */
+export const streamPartsOf = (unit: Unit): readonly StreamPart[] => {
+  if (unit.kind === 'streams') return unit.parts
+  return (unit.kind === 'turn' && unit.streams) || []
 }
 
 /** The values that a unit stores. */

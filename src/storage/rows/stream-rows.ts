@@ -55,7 +55,7 @@ import { isExpired, type RowSink, type Rows } from './rows.ts'
 export const streamBytesMax = 2 ** 30
 
 /** The most producers of a stream. */
-const producersMax = 10_000
+export const streamProducersMax = 10_000
 
 /** The most forks of a stream. */
 const forksMax = 64
@@ -362,7 +362,7 @@ const appended = (
   const count = part.count - skipped
   if (head.isClosed)
     return count === 0 && !number ? done(head, head.next) : refusal('closed', head, known)
-  if (number && !known && head.producers >= producersMax) return refusal('producers', head)
+  if (number && !known && head.producers >= streamProducersMax) return refusal('producers', head)
   const order = to?.order
   if (order !== undefined && isBehind(order, head.terms?.order))
     return refusal('order', head, known)
@@ -550,7 +550,7 @@ const begun = (id: string, owner: string, head: StreamHead, rows: Changing): Str
   const key = streamProducerKey(owner, head.birth, id)
   const row = rows.get(key)
   const known = row && readStreamProducer(row)
-  if (!known && head.producers >= producersMax) return refusal('producers', head)
+  if (!known && head.producers >= streamProducersMax) return refusal('producers', head)
   const producer = {
     epoch: known ? known.epoch + 1 : 0,
     next: known?.next ?? 0,

@@ -8,7 +8,7 @@
 import { invalidArgument } from '../../errors.ts'
 import type { RowRange } from '../ports/projection-store.ts'
 import { checkEntityId, isEntity, isEntityId, ownKeyOf, ownRowKey, ownRows } from './entity-key.ts'
-import { prefixOf, rowsBeginning } from './row-key.ts'
+import { prefixOf, rowsBeginning, rowsOf } from './row-key.ts'
 
 /** The kind that owns the streams by themselves. It has no actors. */
 const streamKind = '$stream'
@@ -75,6 +75,13 @@ export const streamHeadKey = (owner: string): string => headPrefix + owner
 /** The heads of all streams by themselves whose names begin with `prefix`, in the order of names. */
 export const streamHeads = (prefix: string): RowRange =>
   rowsBeginning(headPrefix + ownerPrefix + prefix)
+
+/** The heads of all streams, those of actors too. */
+export const allStreamHeads = rowsOf('streamHead')
+
+/** Whether a head is that of a stream by itself. */
+export const isHeadAlone = (headKey: string): boolean =>
+  isStreamOwner(headKey.slice(headPrefix.length))
 
 /** The name of the stream with this head. */
 export const streamNameIn = (headKey: string): string =>

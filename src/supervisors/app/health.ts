@@ -6,6 +6,7 @@ import {
   type Entities,
   type Follower,
   type FollowerHealth,
+  type FullStream,
   type JournalHealth,
   levelOf,
   type OwnerQuestions,
@@ -127,6 +128,11 @@ export type ShardHealth = {
    * See `control.acceptClock`.
    */
   readonly clockAheadMs: number
+  /**
+   * Streams that have refused an append in the last ten minutes because they are at their bound of
+   * bytes or producers, ten at most. `since` and `last`: the first and the last refusal.
+   */
+  readonly fullStreams: readonly FullStream[]
   readonly writes: { readonly entered: number; readonly bytes: number; readonly waiting: number }
 }
 
@@ -284,6 +290,7 @@ const shardHealth = (shard: Shard): ShardHealth => ({
   derived: shard.derived.health,
   journal: shard.journal.health,
   clockAheadMs: shard.time.aheadMs,
+  fullStreams: shard.fullStreams.at(shard.parts.clock.now()),
   writes: shard.gate.load,
 })
 

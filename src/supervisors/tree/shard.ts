@@ -8,6 +8,7 @@ import {
   type CoreParts,
   DerivedQueue,
   EngineWatch,
+  FullStreams,
   Gate,
   KeyMarks,
   MomentWatch,
@@ -22,6 +23,7 @@ import {
   ShardSnapshots,
   type SnapshotTurns,
   SpaceWatch,
+  StreamCount,
   Suspensions,
   type Watch,
 } from '../../actors/index.ts'
@@ -59,6 +61,8 @@ export class Shard extends ShardCore {
   readonly marks = new KeyMarks()
   readonly appends: Appends
   readonly changes = new ShardChanges()
+  readonly fullStreams = new FullStreams()
+  readonly streamCount = new StreamCount()
   readonly expiry = new MomentWatch()
   readonly due = new MomentWatch()
   readonly removals = new MomentWatch()

@@ -1,7 +1,25 @@
 /** What an instance answers to the programs that watch it. */
 import { expect, test } from 'vitest'
-import { type AppContext, type GenServer, supervisor, worker } from '../../../src/index.ts'
+import { StreamCount } from '../../../src/actors/index.ts'
+import {
+  type AppContext,
+  call,
+  type DurableServer,
+  entity,
+  type GenServer,
+  ok,
+  reply,
+  supervisor,
+  worker,
+} from '../../../src/index.ts'
 import { operations } from '../../../src/inspect/operations/operations.ts'
+import {
+  type Row,
+  type RowRange,
+  rowTags,
+  streamHeadKey,
+  streamOwner,
+} from '../../../src/storage/index.ts'
 import { asked } from '../../support/worlds/operations-client.ts'
 import {
   codeOf,
@@ -116,6 +134,58 @@ test('a handler that is made again listens to nothing twice', async () => {
   const first = heard()
   expect(first).toBeGreaterThan(0)
   expect([heard(), heard()]).toEqual([first, first])
+})
+
+test('a scrape counts the streams, the messages of turns, and how late a reader has a message', async () => {
+  const server: DurableServer<{ calls: { say: (texts: readonly string[]) => void } }, number> = {
+    init: () => ok(0),
+    calls: {
+      say: (count, texts, context) => {
+        for (const text of texts) context.stream('events').append(text)
+        return reply(undefined, count + 1)
+      },
+    },
+  }
+  const chat = entity('chat', server)
+  const { app, clock, during } = await started({ app: supervisor('app', {}, [chat]) })
+  const handler = operations(app)
+  const scrape = async () => {
+    const { body = '' } = (await during(asked(handler, '/metrics'))) ?? {}
+    return (series: string) => body.split('\n').find((line) => line.startsWith(series))
+  }
+  const before = await scrape()
+  expect([before('keelson_streams'), before('keelson_stream_tail_seconds_count')]).toEqual([
+    undefined,
+    undefined,
+  ])
+
+  const reader = app.entity(chat).stream('lobby', 'events').read()
+  void reader.next()
+  await clock.advance(10)
+  await during(call(app.entity(chat).ref('lobby'), 'say', ['one', 'two']))
+  for (const name of ['a', 'b']) await during(app.streams.open(name).append(1))
+  await during(app.streams.open('b').delete())
+  const after = await scrape()
+  expect(after('keelson_streams{shard="0",of="itself"}')).toMatch(/ 1$/)
+  expect(after('keelson_streams{shard="0",of="actor"}')).toMatch(/ 1$/)
+  expect(after('keelson_stream_messages_total{shard="0"}')).toMatch(/ 4$/)
+  expect(after('keelson_stream_bytes_total{shard="0"}')).toMatch(/ 12$/)
+  expect(after('keelson_stream_tail_seconds_count{shard="0"}')).toMatch(/ 1$/)
+  await reader.return()
+})
+
+test('a shard with many streams is counted a thousand at a time', () => {
+  const keys = Array.from({ length: 2_500 }, (_, at) => streamHeadKey(streamOwner(`s${at}`))).sort()
+  const row: Row = { value: { tag: rowTags.streamHead, bytes: new Uint8Array(0) }, expiresAt: 0 }
+  const rows = ({ gt = '' }: RowRange) => keys.filter((key) => key > gt).map((key) => [key, row])
+  const view = { rows } as never
+  const count = new StreamCount()
+  const step = () => count.next(view, 1)
+  expect([step(), step(), step()].map(({ alone }) => alone)).toEqual([1_000, 2_000, 2_500])
+  keys.splice(0, 2_000)
+  expect([step(), step()].map(({ alone }) => alone)).toEqual([500, 500])
+  keys.splice(0)
+  expect(step()).toEqual({ alone: 0, actors: 0 })
 })
 
 test('a scrape counts the messages of streams, what was refused, and who waits', async () => {

@@ -121,6 +121,11 @@ export const plants: Readonly<Record<TroubleKind, Plant>> = {
   'no snapshot': inShard(({ snapshot }) => ({ snapshot: { ...snapshot, failure: 'EIO' } })),
   'log held': held('high'),
   'journal full': held('full'),
+  'stream full': inShard(() => ({
+    fullStreams: [
+      { entity: 'chat/lobby', stream: 'events', bytes: 2 ** 30, producers: 3, since: 1, last: 2 },
+    ],
+  })),
   'clock set': inShard(() => ({ clockAheadMs: -90_000 })),
   'projection halted': projection('halted'),
   'projection stopped': projection('stopped'),
