@@ -112,10 +112,11 @@ export const rooms: Readonly<Record<string, Rooms>> = {
   },
   flow: {
     attributes: [],
-    runs: ['attributes'],
+    tracing: [],
+    runs: ['attributes', 'tracing'],
     looks: ['attributes', 'runs'],
     book: ['runs'],
-    queue: ['runs', 'looks', 'book'],
+    queue: ['tracing', 'runs', 'looks', 'book'],
     judging: ['runs'],
     'run-entity': ['runs', 'looks', 'judging'],
     schedule: ['runs'],

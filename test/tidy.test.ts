@@ -27,6 +27,7 @@ const mayImport: Record<string, readonly string[]> = {
 }
 const leaves = [
   ...['src/errors.ts', 'src/clock.ts', 'src/check.ts', 'src/own-names.ts', 'src/redaction.ts'],
+  'src/trace-context.ts',
   'src/cut-copies.ts',
   'src/process-events.ts',
   ...['src/thrown.ts', 'src/value-text.ts', 'src/bytes/'],

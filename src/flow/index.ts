@@ -3,6 +3,7 @@
  * rooms, each importing only rooms above it:
  *
  * - attributes: small values of runs and jobs, by which lists find them
+ * - tracing: the spans of runs, steps and jobs
  * - runs: the runs of workflows: their record, and the activation that replays the body and ends the run
  * - looks: lists of runs and of their operations, here and over all members
  * - book: the jobs of a queue as rows, its limits, and which job starts next

@@ -108,8 +108,10 @@ export {
   heardIn,
   kernelOf,
   otherLoggers,
+  placeIn,
   refOfName,
   type SystemOptions,
+  tracerOf,
   traceWith,
 } from './server/system.ts'
 export {
@@ -253,11 +255,14 @@ export {
   telemetry,
 } from './words/telemetry.ts'
 export type {
+  RetryFacts,
   Traced,
   TracedProcess,
+  TraceOrigin,
   Tracer,
   TraceScope,
   TurnEnd,
   TurnFacts,
+  WorkFacts,
 } from './words/tracer.ts'
 export { carriedAs, reasonFromWire, reasonToWire, type WireReason } from './words/wire-reason.ts'

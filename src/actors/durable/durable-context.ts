@@ -109,8 +109,9 @@ export class TurnContext extends ServerContext {
       )
     const { draft } = self
     const at = timeOf(time, this.alarmNow(), self.terms.shard)
-    const setting = { setting: draft.name, payload, at, dueAt: at }
-    draft.setAlarm(name, { ...setting, tries: 0, failure: undefined })
+    const plain = { setting: draft.name, payload, at, dueAt: at, tries: 0, failure: undefined }
+    const trace = draft.place
+    draft.setAlarm(name, trace ? { trace, ...plain } : plain)
   }
 
   cancelAlarm(name: string): boolean {

@@ -24,6 +24,7 @@ import {
   valueTags,
   writeMark,
 } from '../../storage/index.ts'
+import { readTraced, type TraceContext, withTrace } from '../../trace-context.ts'
 import type { OwnLayer } from './own-rows.ts'
 import { type Failure, packTries, unpackTries } from './retry-policy.ts'
 
@@ -41,6 +42,8 @@ export type Step = {
   readonly wakeAt: number
   /** Of its last try. */
   readonly failure: Failure | undefined
+  /** The place in a trace of the turn that recorded it; absent: it had none. */
+  readonly trace?: TraceContext | undefined
 }
 
 /** An alarm that is set. */
@@ -55,6 +58,8 @@ export type Alarm = {
   readonly dueAt: number
   /** Of its last try. */
   readonly failure: Failure | undefined
+  /** The place in a trace of the turn that set it; absent: it had none. */
+  readonly trace?: TraceContext | undefined
 }
 
 /** The crash of the process of an actor in one of its handlers, until that handler succeeds. */
@@ -119,14 +124,16 @@ export const mainRow = (
   version: number,
   shape: string,
 ): Uint8Array => {
-  const recorded = steps.map(({ step, name, payload, tries, notBefore, wakeAt, failure }) => [
-    step,
-    name,
-    packTries(tries, failure),
-    notBefore,
-    wakeAt,
-    ...given(payload),
-  ])
+  const recorded = steps.map(
+    ({ step, name, payload, tries, notBefore, wakeAt, failure, trace }) => [
+      step,
+      name,
+      packTries(tries, failure),
+      notBefore,
+      wakeAt,
+      ...withTrace(payload, trace),
+    ],
+  )
   const isFailing = steps.some(({ failure }) => failure !== undefined)
   const hasStreams = streams !== noStreams
   const format = entityBodyFormat(birth !== undefined, isFailing, hasStreams)
@@ -177,9 +184,6 @@ const encodeParts = (
   }
 }
 
-/** An optional last member of a list: `undefined` cannot be stored. */
-const given = (value: unknown): readonly unknown[] => (value === undefined ? [] : [value])
-
 /** The content of the body of a main row. */
 export type Body = Omit<EntityBody, 'steps'> & { readonly steps: readonly Step[] }
 
@@ -189,32 +193,32 @@ export const readBody = (bytes: Uint8Array): Body => {
   return { ...body, steps: body.steps.map(readStep) }
 }
 
-const readStep = ([step, name, tries, notBefore, wakeAt, payload]: StoredStep): Step => ({
+const readStep = ([step, name, tries, notBefore, wakeAt, ...last]: StoredStep): Step => ({
   step,
   name,
-  payload,
   notBefore,
   wakeAt,
   ...unpackTries(tries),
+  ...readTraced(last),
 })
 
 /** The bytes of an alarm's row. */
 const alarmBytes = (
   name: string,
-  { setting, payload, at, tries, dueAt, failure }: Alarm,
+  { setting, payload, at, tries, dueAt, failure, trace }: Alarm,
 ): Uint8Array =>
   encodeParts(
-    [setting, at, packTries(tries, failure), dueAt, ...given(payload)],
+    [setting, at, packTries(tries, failure), dueAt, ...withTrace(payload, trace)],
     [[], [], [], [], ['alarms', name]],
   )
 
 /** @throws KeelsonError `CORRUPT` */
 export const readAlarm = (bytes: Uint8Array): Alarm => {
-  const [setting, at, tries, dueAt, payload] = decodeValue({
+  const [setting, at, tries, dueAt, ...last] = decodeValue({
     tag: valueTags.structured,
     bytes,
-  }) as [string, number, unknown, number, unknown?]
-  return { setting, payload, at, dueAt, ...unpackTries(tries) }
+  }) as [string, number, unknown, number, ...unknown[]]
+  return { setting, at, dueAt, ...unpackTries(tries), ...readTraced(last) }
 }
 
 /** The name in the due row of steps. No alarm's name begins with `$`. */

@@ -20,6 +20,7 @@ import {
   unitBytesMax,
   writtenKeyRowKey,
 } from '../../storage/index.ts'
+import type { TraceContext } from '../../trace-context.ts'
 import { type EntryInput, entryContentOf } from '../journal/entry-input.ts'
 import { Batch } from '../store/batch.ts'
 import { deletedStreams, TurnStreams } from '../streams/turn-streams.ts'
@@ -172,6 +173,11 @@ export class TurnDraft extends LoggedTurn<Run> {
     if (!this.run.isRecorded) this.failed(error)
   }
 
+  /** Its place in a trace, for what it records. */
+  get place(): TraceContext | undefined {
+    return this.watch?.place
+  }
+
   /** The name of the next step that it records. */
   get nextStep(): string {
     return `${this.name}/${this.#recorded}`
@@ -182,7 +188,9 @@ export class TurnDraft extends LoggedTurn<Run> {
     const step = this.nextStep
     this.#recorded++
     const wakeAt = now + stepGraceMs
-    const added = { step, name, payload, tries: 0, notBefore: 0, wakeAt, failure: undefined }
+    const plain = { step, name, payload, tries: 0, notBefore: 0, wakeAt, failure: undefined }
+    const trace = this.place
+    const added: Step = trace ? { trace, ...plain } : plain
     this.#ownSteps ??= [...this.#steps]
     this.#ownSteps.push(added)
     this.#steps = this.#ownSteps

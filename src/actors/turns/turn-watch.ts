@@ -1,9 +1,10 @@
 /** The times of one turn while `turn.done` has a listener, and its place in a trace. */
 import { failedAs } from '../../errors.ts'
-import type { Process, Traced, TurnEnd } from '../../runtime/index.ts'
+import type { Process, Traced, TraceOrigin, TurnEnd } from '../../runtime/index.ts'
+import type { TraceContext } from '../../trace-context.ts'
 import { emit } from '../core/storage-events.ts'
 import type { ActorShard } from './actor-shard.ts'
-import { type Identity, settingOf } from './memory.ts'
+import type { Identity } from './memory.ts'
 import type { Run } from './turn-run.ts'
 
 /** The actor of a turn. */
@@ -12,7 +13,6 @@ type Owner = { readonly identity: Identity; readonly shard: ActorShard }
 /** A turn, and its frame once that is known. */
 type Watched = {
   readonly run: Run
-  readonly name: string
   readonly mark: { readonly seq: number }
   readonly lsn: number | undefined
 }
@@ -58,8 +58,7 @@ export class TurnWatch {
       kind: identity.kind,
       id: identity.id,
       what: this.#what,
-      name: turn.name,
-      cause: causeOf(turn.run),
+      origin: originOf(turn.run),
       seq: turn.mark.seq,
     })
   }
@@ -67,6 +66,11 @@ export class TurnWatch {
   get #what(): string {
     const { kind, what } = this.#turn.run
     return kind === 'record' ? `record of ${what}` : what
+  }
+
+  /** Its place in a trace. */
+  get place(): TraceContext | undefined {
+    return this.#traced?.place
   }
 
   /** Calls its handler as a part of its trace. */
@@ -122,8 +126,8 @@ export class TurnWatch {
   }
 }
 
-/** The name of the turn that recorded a step, or set an alarm: the begin of theirs. */
-const causeOf = ({ step, alarm }: Run): string | undefined => {
-  const name = step?.step ?? (alarm && settingOf(alarm.name, alarm.set))
-  return name?.split('/', 2).join('/')
+/** The turn that recorded a step, or set an alarm, whose time may be far from that. */
+const originOf = ({ step, alarm }: Run): TraceOrigin | undefined => {
+  const trace = step?.trace ?? alarm?.set.trace
+  return trace && { trace, isLate: step === undefined }
 }

@@ -10,7 +10,9 @@ import {
   type Context,
   context,
   createContextKey,
+  createTraceState,
   INVALID_SPAN_CONTEXT,
+  isSpanContextValid,
   type Link,
   ROOT_CONTEXT,
   type Span,
@@ -30,12 +32,15 @@ import {
   type System,
   type Traced,
   type TracedProcess,
+  type TraceOrigin,
   type Tracer,
   type TraceScope,
   type TurnEnd,
   type TurnFacts,
   traceWith,
+  type WorkFacts,
 } from '../../runtime/index.ts'
+import { type TraceContext, traceContextIn } from '../../trace-context.ts'
 
 /** The options of `tracing`. */
 export interface TracingOptions {
@@ -123,20 +128,66 @@ const causeKey = createContextKey('keelson.cause')
 const causeIn = (within: Context): SpanContext | undefined =>
   within.getValue(causeKey) as SpanContext | undefined
 
-/** Turns whose steps and alarms can be linked to them. */
-const turnsMax = 1_000
-
 /** The most links of one span. */
 const linksMax = 32
 
 /** So many turns of a shard are counted one by one until a projection shows them. */
 const countedMax = 10_000
 
+const scopeOf = (within: Context): TraceScope => ({ run: (work) => context.with(within, work) })
+
+/** A place as it is stored; `undefined`: its span is of no trace. */
+const placeOf = (at: SpanContext | undefined): TraceContext | undefined => {
+  if (at === undefined || !isSpanContextValid(at)) return undefined
+  const flags = (at.traceFlags & 0xff).toString(16).padStart(2, '0')
+  const traceparent = `00-${at.traceId}-${at.spanId}-${flags}`
+  const tracestate = at.traceState?.serialize()
+  return traceContextIn({ traceparent, tracestate })
+}
+
+/** The span of a stored place, which may be of another process. */
+const spanContextOf = ({ traceparent, tracestate }: TraceContext): SpanContext => {
+  const [, traceId = '', spanId = '', flags = ''] = traceparent.split('-')
+  const known = { traceId, spanId, traceFlags: Number.parseInt(flags, 16), isRemote: true }
+  return tracestate === undefined
+    ? known
+    : Object.assign(known, { traceState: createTraceState(tracestate) })
+}
+
+/** The context of work with this origin: a part of its trace, or caused by it. */
+const contextOf = ({ trace: stored, isLate }: TraceOrigin): Context => {
+  const at = spanContextOf(stored)
+  return isLate ? ROOT_CONTEXT.setValue(causeKey, at) : trace.setSpanContext(ROOT_CONTEXT, at)
+}
+
+/** The name of a span of work, and its attributes: those of the messaging conventions for a job. */
+const workWords = ({ kind, of, id, key, attempt = 1 }: WorkFacts) => {
+  if (kind === 'job')
+    return {
+      name: `process ${of}`,
+      kind: SpanKind.CONSUMER,
+      attributes: {
+        'messaging.system': 'keelson',
+        'messaging.operation.name': 'process',
+        'messaging.operation.type': 'process',
+        'messaging.destination.name': of,
+        'messaging.message.id': id,
+        'keelson.attempt': attempt,
+      },
+    }
+  const attributes = { 'keelson.run.type': of, 'keelson.run.id': id }
+  if (kind === 'run') return { name: `run ${of}`, kind: SpanKind.CONSUMER, attributes }
+  const own = { 'keelson.step.key': key ?? '', 'keelson.attempt': attempt }
+  return {
+    name: `step ${key}`,
+    kind: SpanKind.INTERNAL,
+    attributes: Object.assign(own, attributes),
+  }
+}
+
 class SystemTracer implements Tracer {
   readonly #spans: Spans
   readonly #shards: Shards
-  /** The spans of the last turns by the names of the turns, the oldest first. */
-  readonly #turns = new Map<string, SpanContext>()
 
   constructor(spans: Spans, shards: Shards) {
     this.#spans = spans
@@ -147,8 +198,7 @@ class SystemTracer implements Tracer {
     const active = context.active()
     const cause = trace.getSpanContext(active) ?? causeIn(active)
     if (cause === undefined) return undefined
-    const within = ROOT_CONTEXT.setValue(causeKey, cause)
-    return { run: (work) => context.with(within, work) }
+    return scopeOf(ROOT_CONTEXT.setValue(causeKey, cause))
   }
 
   call({ kind, instance, app }: TracedProcess, message: string): Traced | undefined {
@@ -160,7 +210,7 @@ class SystemTracer implements Tracer {
   }
 
   turn(facts: TurnFacts): Traced<TurnEnd> {
-    const { kind, id, seq, shard, what, name, cause } = facts
+    const { kind, id, seq, shard, what, origin } = facts
     const own = {
       'keelson.entity.kind': kind,
       'keelson.entity.id': id,
@@ -168,13 +218,9 @@ class SystemTracer implements Tracer {
       'keelson.entity.shard': shard,
       'keelson.turn': what,
     }
-    const recordedBy = cause === undefined ? undefined : this.#turns.get(cause)
     const spanKind = what.startsWith('call ') ? SpanKind.SERVER : SpanKind.CONSUMER
-    const span = this.#begin(`${kind} ${what}`, spanKind, own, recordedBy)
+    const span = this.#begin(`${kind} ${what}`, spanKind, own, origin)
     const spanContext = span.spanContext()
-    this.#turns.set(name, spanContext)
-    const [oldest] = this.#turns.keys()
-    if (this.#turns.size > turnsMax && oldest !== undefined) this.#turns.delete(oldest)
     return traced(span, ({ lsn }: TurnEnd) => {
       if (lsn === undefined) return
       span.setAttribute('keelson.entity.lsn', lsn)
@@ -187,11 +233,25 @@ class SystemTracer implements Tracer {
     return trace.getSpanContext(context.active())?.traceId
   }
 
-  /** A span in the current trace. Without one it begins a trace, with a link to its cause. */
-  #begin(name: string, kind: SpanKind, attributes: Attributes, cause?: SpanContext): Span {
+  work(facts: WorkFacts): Traced {
+    const { name, kind, attributes } = workWords(facts)
+    return traced(this.#begin(name, kind, attributes, facts.origin), () => undefined)
+  }
+
+  place(): TraceContext | undefined {
     const active = context.active()
+    return placeOf(trace.getSpanContext(active) ?? causeIn(active))
+  }
+
+  scope(origin: TraceOrigin): TraceScope {
+    return scopeOf(contextOf(origin))
+  }
+
+  /** A span in the trace of its origin, or else in the current one. Without it begins one, with a link to its cause. */
+  #begin(name: string, kind: SpanKind, attributes: Attributes, origin?: TraceOrigin): Span {
+    const active = origin ? contextOf(origin) : context.active()
     const isPart = trace.getSpanContext(active) !== undefined
-    const linked = isPart ? undefined : (cause ?? causeIn(active))
+    const linked = isPart ? undefined : causeIn(active)
     const links = linked ? [{ context: linked }] : []
     return this.#spans.startSpan(name, { kind, attributes, links }, isPart ? active : ROOT_CONTEXT)
   }
@@ -201,6 +261,16 @@ const traced = <Facts>(span: Span, over: (facts: Facts) => void): Traced<Facts> 
   const within = trace.setSpan(ROOT_CONTEXT, span)
   return {
     run: (work) => context.with(within, work),
+    get place() {
+      return placeOf(span.spanContext())
+    },
+    retries: ({ of, attempt, inMs }) => {
+      span.addEvent('retry', {
+        'keelson.retry.of': of,
+        'keelson.retry.attempt': attempt,
+        'keelson.retry.in_ms': inMs,
+      })
+    },
     end: (failure, facts) => {
       if (failure) {
         const code = failedAs(failure.error)

@@ -7,6 +7,7 @@
  */
 import type { ReadRows } from '../../actors/index.ts'
 import { isKeelsonError, type KeptError } from '../../errors.ts'
+import { readTraced, type TraceContext, withTrace } from '../../trace-context.ts'
 
 /** The highest priority; the lowest one is its negative. */
 const priorityMax = 1_000
@@ -120,6 +121,8 @@ export type JobRecord = {
   readonly unique: string | undefined
   /** Of the last try that failed, and when. */
   readonly failure: Failure | undefined
+  /** Where the turn that added it is in a trace. Absent: in none, or an earlier build wrote the row. */
+  readonly trace?: TraceContext
 }
 
 /** The end of a try that failed. */
@@ -176,10 +179,10 @@ export const failureAfter = (
   }
 }
 
-/** The value of a job's row. The job is its last member, for `undefined` cannot be stored. */
+/** The value of a job's row. The job and its trace are last, for both may be absent. */
 export const packRecord = (record: JobRecord): readonly unknown[] => {
-  const { job, key, priority, at, tries, unique = null, failure = null } = record
-  return [key, priority, at, tries, unique, failure, ...(job === undefined ? [] : [job])]
+  const { job, key, priority, at, tries, unique = null, failure = null, trace } = record
+  return [key, priority, at, tries, unique, failure, ...withTrace(job, trace)]
 }
 
 /** The value of a row, or `'unreadable'`: that is the value of no row. */
@@ -212,10 +215,11 @@ const isPacked = (packed: unknown): packed is readonly unknown[] => {
 
 /** Reads what `packRecord` made. */
 const unpackRecord = (packed: readonly unknown[]): JobRecord => {
-  const [key, priority, at, tries, unique, failure, job] = packed as [
+  const [key, priority, at, tries, unique, failure, ...last] = packed as [
     ...[string, number, number, number, string | null, JobRecord['failure'] | null],
-    unknown?,
+    ...unknown[],
   ]
+  const { payload: job, ...place } = readTraced(last)
   return {
     job,
     key,
@@ -224,5 +228,6 @@ const unpackRecord = (packed: readonly unknown[]): JobRecord => {
     tries,
     unique: unique ?? undefined,
     failure: failure ?? undefined,
+    ...place,
   }
 }

@@ -1,5 +1,6 @@
 /** The jobs of a queue as its book knows them, and the limits that it holds. Types only. */
 import type { KeptError } from '../../errors.ts'
+import type { TraceContext } from '../../trace-context.ts'
 import type { JobRecord } from './queue-rows.ts'
 import type { RateLimit } from './rates.ts'
 
@@ -34,6 +35,8 @@ export type NewJob = {
   readonly unique: string | undefined
   /** The recorded call that adds it, if one does: a repeat of it adds nothing. */
   readonly recorded?: string
+  /** Where the turn that adds it is in a trace. */
+  readonly trace?: TraceContext
 }
 
 /** The number of a job; `repeated`: it is the holder of the unique text, and nothing was added. */

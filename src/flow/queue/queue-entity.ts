@@ -4,7 +4,7 @@
  */
 import { type DurableServer, shardTime } from '../../actors/index.ts'
 import { invalidArgument, missingDeclaration } from '../../errors.ts'
-import { type ChildSpec, noReply, reply } from '../../runtime/index.ts'
+import { type ChildSpec, noReply, placeIn, reply } from '../../runtime/index.ts'
 import { kindSpec } from '../../supervisors/index.ts'
 import { type DrainRequest, drainPiece, pieceMax, removeJob } from '../book/removals.ts'
 import { keptAwake, queueId, queueKind } from '../runs/parts.ts'
@@ -48,7 +48,7 @@ const queueServer = (terms: QueueTerms): Server => {
       context.background((work) => next.run(work))
     },
     calls: {
-      add: (state, jobs, { from }) => {
+      add: (state, jobs, { from, system }) => {
         // A turn of a program whose queue had a handler has recorded it.
         if (terms.takesRuns) {
           from.fail(missingDeclaration(`handler of the queue ${terms.name}`))
@@ -56,7 +56,9 @@ const queueServer = (terms: QueueTerms): Server => {
         }
         const bytes = jobs.reduce((sum, job) => sum + job.bytes, 0)
         const weight = { jobs: jobs.length, bytes }
-        ask(from, (book, now, rows) => book.add(jobs, now, rows), weight)
+        const trace = placeIn(system)
+        const placed = trace ? jobs.map((job) => ({ ...job, trace })) : jobs
+        ask(from, (book, now, rows) => book.add(placed, now, rows), weight)
         return noReply(state)
       },
       enter: (state, { run, key = '', priority = 0 }, { from }) => {

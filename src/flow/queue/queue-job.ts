@@ -1,7 +1,7 @@
 /** One try of a job, as its handler gets it: the job runs in it, or ignores its end. And that end. */
 import { argument, text } from '../../check.ts'
 import { isMissing, KeelsonError, type KeptError } from '../../errors.ts'
-import { type AppContext, guardedAbort, type Logger } from '../../runtime/index.ts'
+import { type AppContext, guardedAbort, type Logger, type Traced } from '../../runtime/index.ts'
 import { decodeValue } from '../../storage/index.ts'
 import { logLinesMax } from '../book/queue-rows.ts'
 import type { Claim } from '../book/queue-types.ts'
@@ -47,6 +47,8 @@ export class RunningTry implements JobTry {
   shown: unknown
   /** Its log. */
   lines: readonly string[] = []
+  /** Its span, until it has ended. */
+  traced: Traced | undefined
   #abort: AbortController | undefined
 
   readonly #logger: Logger

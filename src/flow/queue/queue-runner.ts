@@ -33,6 +33,7 @@ import { earlyMs, pauseAfter, unsureMs } from '../runs/decide.ts'
 import { noteDead, noteEnd } from '../runs/failing-work.ts'
 import type { EnteringRun } from '../runs/messages.ts'
 import { queueId, queueKind } from '../runs/parts.ts'
+import { endTrace, tracedJob } from '../tracing/traced-work.ts'
 import { JobCallers } from './job-callers.ts'
 import { doneLook, type JobLook, lookOf } from './job-look.ts'
 import { endOf, RunningTry, type TryEnd } from './queue-job.ts'
@@ -261,7 +262,10 @@ export class QueueRunner {
       const claims = await this.#apply(batch)
       this.#failures = 0
       // In the order of the turn: a job whose try has failed may be removed in it.
-      for (const end of batch.ends) if (!end.isTooLate) this.#emitEnd(end)
+      for (const end of batch.ends) {
+        endTrace(end, this.#system)
+        if (!end.isTooLate) this.#emitEnd(end)
+      }
       for (const [number, how] of this.#book.takeGone()) this.#gone(number, how)
       if (this.#state.limits !== limits) this.#emit('queue.limits', { limits: this.limits })
       for (const claim of claims) this.#start(claim)
@@ -422,7 +426,9 @@ export class QueueRunner {
     const forget = all.whenLapsed((reason) => job.abort(reason))
     const cancel =
       timeoutMs === undefined ? undefined : clock.after(timeoutMs, () => this.#late(job, timeoutMs))
-    void endOf(job, handler, limits.resultsMs !== undefined).then((end) => {
+    job.traced ??= tracedJob(this.#system, this.#terms, job)
+    const tries = () => endOf(job, handler, limits.resultsMs !== undefined)
+    void (job.traced ? job.traced.run(tries) : tries()).then((end) => {
       cancel?.()
       forget()
       const settled = (): void => {
@@ -477,6 +483,8 @@ export class QueueRunner {
     if (this.#running.delete(number)) this.#overdue.add(job)
     const { attempt } = job
     this.#emit('queue.ended', { id, attempt, outcome: 'removed', error: reason })
+    job.traced?.end({ error: reason }, undefined)
+    job.traced = undefined
     job.end(reason)
   }
 

@@ -7,7 +7,7 @@
 import { LargeValue, shardTime } from '../../actors/index.ts'
 import { KeelsonError } from '../../errors.ts'
 import { ownOf } from '../../own-names.ts'
-import { call, noReply, reply } from '../../runtime/index.ts'
+import { call, noReply, placeIn, reply } from '../../runtime/index.ts'
 import type { Workflow } from '../runs/body.ts'
 import type { EnterMessage, RunContext, StartRequest, State } from '../runs/messages.ts'
 import { entitiesOf, queueId, recordedEntitiesOf } from '../runs/parts.ts'
@@ -194,6 +194,7 @@ const bornAt = (
 ): RunState => {
   const now = shardTime(context).wall()
   const birth = Buffer.from(context.system.clock.randomBytes(8)).toString('hex')
+  const trace = placeIn(context.system)
   return {
     status: 'running',
     version,
@@ -214,6 +215,7 @@ const bornAt = (
     ...(attributes && { attributes }),
     ...(parent && { parent }),
     ...(root !== undefined && { root }),
+    ...(trace && { trace }),
   }
 }
 

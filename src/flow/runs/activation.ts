@@ -13,6 +13,8 @@ import {
   keptError,
 } from '../../errors.ts'
 import { failureRecord } from '../../failure-record.ts'
+import type { Traced } from '../../runtime/index.ts'
+import { tracedRun } from '../tracing/traced-work.ts'
 import { ActivationTurns, inNextTurn } from './activation-turns.ts'
 import type { Workflow } from './body.ts'
 import { Unhandled } from './context.ts'
@@ -146,6 +148,10 @@ export class RunActivation implements EndingActivation, Notified {
   })
   /** How its body has ended. */
   #end: BodyEnd | undefined
+  /** Its span: it ends with it, so a run that rests has none. */
+  traced: Traced | undefined = undefined
+  /** Why the run is blocked. */
+  #blockedBy: KeptError | undefined
   /** Gives the body its next outcome, in the next turn of the event loop. */
   readonly #soon: () => void
 
@@ -213,7 +219,9 @@ export class RunActivation implements EndingActivation, Notified {
       this.unhandled.hasClaimed
     )
       return undefined
-    return closingAtOnce(this, born, context, this.#end)
+    const closing = closingAtOnce(this, born, context, this.#end)
+    if (closing) this.#endsTrace()
+    return closing
   }
 
   /** Whether the body goes on by itself: it has not ended, and has asked for nothing. */
@@ -267,6 +275,7 @@ export class RunActivation implements EndingActivation, Notified {
     this.time = (state.fork ?? state).startedAt
     if (state.cancel?.isPlaced === false) this.#cancel = decideCancel(this.#cancel, 'asked')
     this.#signalsSeen = state.signals
+    this.traced = tracedRun(this.terms.system, this, state.trace)
     this.replay = new Replay(record, this.terms.reached ?? state.outcomes)
     if (record.some(({ key }) => key === cancelKey)) this.#askCancel()
     this.#input = input
@@ -278,7 +287,8 @@ export class RunActivation implements EndingActivation, Notified {
     const own = bodyOf(this.workflow, version)
     const input = this.#input
     this.#input = undefined
-    if (own) void endOfBody(this, own, input).then((end) => this.#bodyEnds(end))
+    const begin = () => endOfBody(this, own as NonNullable<typeof own>, input)
+    if (own) void this.#traces(begin).then((end) => this.#bodyEnds(end))
     else this.block(failureRecord(missingBody(this.workflow, version)))
   }
 
@@ -458,7 +468,7 @@ export class RunActivation implements EndingActivation, Notified {
   async #perform(active: Active): Promise<void> {
     this.working++
     try {
-      await perform(this, active)
+      await this.#traces(() => perform(this, active))
     } catch (error) {
       this.block(keptError(error))
     } finally {
@@ -669,6 +679,7 @@ export class RunActivation implements EndingActivation, Notified {
   }
 
   #blocks(error: KeptError): void {
+    this.#blockedBy = error
     // The log may take none of them: a replay says them again.
     this.#turns.says(undefined)
     this.turn((state, context) => blocking(state, context, this.present, error)).then(
@@ -696,8 +707,22 @@ export class RunActivation implements EndingActivation, Notified {
     this.#happens(next)
   }
 
+  /** Does work as a part of its span. */
+  #traces<T>(work: () => T): T {
+    return this.traced ? this.traced.run(work) : work()
+  }
+
+  #endsTrace(): void {
+    const end = this.#end
+    const error = end?.status === 'failed' && !end.again ? end.error : this.#blockedBy
+    const hasFailed = this.#blockedBy !== undefined || (end?.status === 'failed' && !end.again)
+    this.traced?.end(hasFailed ? { error } : undefined, undefined)
+    this.traced = undefined
+  }
+
   /** Nothing of it goes on. */
   #ends(after: AfterActivation | Promise<never>): void {
+    this.#endsTrace()
     this.#demonitor?.()
     this.#acts()
     const left = [...(this.replay?.asked.values() ?? [])].filter(({ isOver }) => !isOver)

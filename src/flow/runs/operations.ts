@@ -8,8 +8,17 @@ import { type FullRetry, passed } from '../../clock.ts'
 import { isKeelsonError, isMissing, KeelsonError, type KeptError, keptError } from '../../errors.ts'
 import { failureRecord } from '../../failure-record.ts'
 import { noOptions } from '../../own-names.ts'
-import { type AppContext, call, guardedAbort, type Logger, type Ref } from '../../runtime/index.ts'
+import {
+  type AppContext,
+  call,
+  guardedAbort,
+  type Logger,
+  type Ref,
+  type Traced,
+  type TraceScope,
+} from '../../runtime/index.ts'
 import type { Attributes } from '../attributes/attributes.ts'
+import { tracedTry } from '../tracing/traced-work.ts'
 import { makeTurn } from './activation-turns.ts'
 import type { StepOptions, StepStream, StepStreamOptions, StepTry, Undo } from './body.ts'
 import { earlyMs, pauseAfter, pauseMs, policyOf, unsureMs } from './decide.ts'
@@ -64,6 +73,8 @@ export interface Carrier {
   record(active: Active, change: Partial<Operation>): Promise<void>
   /** The run cannot go on. */
   block(error: KeptError): void
+  /** The span of the activation. */
+  readonly traced: Traced | undefined
   /** Makes a turn of the run, with what its body has said before. */
   turn<R>(change: (state: RunState, context: RunContext) => Turned<R>): Promise<R>
   /** A wait that holds up neither the rest of the run nor a close. */
@@ -180,7 +191,9 @@ const tryStep = async (carrier: Carrier, active: Active, step: Step): Promise<vo
     if (active.isOver || carrier.isCancelling) return
     const attempt = tries + 1
     active.mayHaveBegun = true
-    const tried = await outcomeOfTry(carrier, active, step, attempt)
+    const tried = await tracedTry(carrier, { key: active.key, attempt }, (scope) =>
+      outcomeOfTry(carrier, active, step, attempt, scope),
+    )
     if (tried === undefined) return
     const { outcome, error, isFinal } = tried
     // Nothing begins in a close: the next activation makes the same try.
@@ -198,6 +211,7 @@ const tryStep = async (carrier: Carrier, active: Active, step: Step): Promise<vo
     const times = { tries: attempt, failingSince, ...(Number.isFinite(triesMax) && { triesMax }) }
     if (dueAt !== undefined) {
       await carrier.record(active, { ...times, failure: outcome.error, dueAt })
+      carrier.traced?.retries({ of: active.key, attempt, inMs: dueAt - now })
       if (!active.isOver && active.recorded) carrier.present.failing.failed(active.recorded)
     } else await fails(outcome.error, times)
     carrier.present.failing.logs(active.key, outcome.error, times, dueAt, now)
@@ -223,7 +237,11 @@ const isCancelled = ({ background, present }: Carrier): Promise<boolean> =>
   })
 
 /** `isFinal`: another try would come to the same. */
-type Tried = { readonly outcome: Outcome; readonly error?: unknown; readonly isFinal?: boolean }
+type Tried = {
+  readonly outcome: Outcome
+  readonly error?: unknown
+  readonly isFinal?: boolean
+}
 
 const failed = (error: unknown): Tried => ({
   outcome: { kind: 'error', error: failureRecord(error) },
@@ -253,11 +271,13 @@ const outcomeOfTry = (
   active: Active,
   { run, tryKey: tried, timeoutMs }: Step,
   attempt: number,
+  scope: TraceScope | undefined,
 ): Promise<Tried | undefined> => {
   const key = tried ?? tryKey(carrier, active.key)
   const abort = new LazyAbort(carrier.background.system.logger, key)
   const given = new Attempt(carrier, abort, key, attempt)
-  const begin = () => carrier.inStep(() => run(given))
+  const runs = () => run(given)
+  const begin = () => carrier.inStep(() => (scope ? scope.run(runs) : runs()))
   const settled = (async () => workOf(carrier).alone(actorOf(carrier), active.key, begin))().then(
     (value) => {
       const { streams } = given

@@ -3,6 +3,7 @@
  * these rows. Pure.
  */
 import type { KeptError } from '../../errors.ts'
+import type { TraceContext } from '../../trace-context.ts'
 import { type Attributes, attributeFields } from '../attributes/attributes.ts'
 
 /**
@@ -159,6 +160,8 @@ export type RunState = {
   readonly fork?: Fork
   /** The messages of its body that are in streams. Absent: it has said nothing. */
   readonly said?: Said
+  /** Where its start is in a trace. Absent: in none, or an earlier build wrote the row. */
+  readonly trace?: TraceContext
 }
 
 /**

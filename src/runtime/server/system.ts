@@ -7,6 +7,7 @@ import { argument, noMore, readOptions } from '../../check.ts'
 import { type Clock, seededRandom, systemClock } from '../../clock.ts'
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { noOptions } from '../../own-names.ts'
+import type { TraceContext } from '../../trace-context.ts'
 import { Names } from '../names/names.ts'
 import { isPart, partAddress } from '../names/parts.ts'
 import { Via, viaAddress } from '../names/via.ts'
@@ -111,6 +112,13 @@ export const traceWith = (system: System, tracer: Tracer): (() => void) => {
     if (system.tracer === tracer) system.tracer = undefined
   }
 }
+
+/** The tracer of a System; `undefined`: it has none. */
+export const tracerOf = (system: System): Tracer | undefined =>
+  system instanceof ProcessSystem ? system.tracer : undefined
+
+/** Where the current code is in a trace; `undefined`: nowhere, or the System has no tracer. */
+export const placeIn = (system: System): TraceContext | undefined => tracerOf(system)?.place()
 
 type AnyName = string | Via | Part
 type AnyRef = Ref<unknown> | AnyName

@@ -23,8 +23,11 @@ export const entityBodyFormat = (
   (hasFailures ? additions.failures : 0) +
   (hasStreams ? additions.streams : 0)
 
-/** A step as it is stored: its step, name, tries, the times of its next try and wake, its payload. */
-export type StoredStep = readonly [string, string, unknown, number, number, unknown?]
+/**
+ * A step as it is stored: its step, name, tries, the times of its next try and wake, its payload, and
+ * perhaps its place in a trace.
+ */
+export type StoredStep = readonly [string, string, unknown, number, number, ...unknown[]]
 
 /** The content of the body of a main row. */
 export type EntityBody = {

@@ -176,6 +176,15 @@ describe('a call', () => {
   })
 })
 
+test('a step is a part of the trace of the turn that recorded it', async () => {
+  const { during, span, clock, ref } = await stage()
+  await during(call(ref, 'pay', { secret: 'canary' }))
+  await clock.advance(10)
+  const [turn, step] = [span('order call pay'), span('order continue charge')]
+  expect(step.parentSpanContext?.spanId).toBe(idOf(turn))
+  expect(traceOf(step)).toBe(traceOf(turn))
+})
+
 describe('a new trace, linked to its cause', () => {
   test('has a cast', async () => {
     const { during, span, clock, ref, user } = await stage()
@@ -191,14 +200,12 @@ describe('a new trace, linked to its cause', () => {
     expect(linksOf(turn)).toEqual([idOf(span('request'))])
   })
 
-  test('have a step and an alarm, to the turn that recorded them', async () => {
+  test('has an alarm, to the turn that set it', async () => {
     const { during, span, clock, ref } = await stage()
     await during(call(ref, 'pay', { secret: 'canary' }))
     await clock.advance(2_000)
-    for (const title of ['order continue charge', 'order alarm unpaid']) {
-      expect(span(title).parentSpanContext, title).toBeUndefined()
-      expect(linksOf(span(title)), title).toEqual([idOf(span('order call pay'))])
-    }
+    expect(span('order alarm unpaid').parentSpanContext).toBeUndefined()
+    expect(linksOf(span('order alarm unpaid'))).toEqual([idOf(span('order call pay'))])
   })
 
   test('has a call that a cast to a plain server makes', async () => {
@@ -256,7 +263,7 @@ describe('commits and projections', () => {
     }
     const turn = tracer?.turn({
       ...{ instance: 'default', shard: 0, kind: 'order', id: '1', what: 'cast cancel' },
-      ...{ name: 'a/1', cause: undefined, seq: 1 },
+      ...{ origin: undefined, seq: 1 },
     })
     commit(501)
     turn?.end(undefined, { lsn: 501 })
@@ -273,7 +280,7 @@ describe('commits and projections', () => {
         tracer
           ?.turn({
             ...{ instance: 'default', shard: 0, kind: 'order', id: '1', what: 'cast cancel' },
-            ...{ name: `a/${lsn}`, cause: undefined, seq: lsn },
+            ...{ origin: undefined, seq: lsn },
           })
           .end(undefined, { lsn })
     }

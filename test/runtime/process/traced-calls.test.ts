@@ -40,6 +40,9 @@ const stage = async () => {
     caused: () => undefined,
     traceId: () => undefined,
     turn: () => expect.unreachable(),
+    work: () => expect.unreachable(),
+    place: () => undefined,
+    scope: () => expect.unreachable(),
     call: (process, message) => {
       if (message === 'plain') return undefined
       seen.push(`${process.kind} ${message}`)
@@ -50,6 +53,8 @@ const stage = async () => {
           seen.push('out')
           return result
         },
+        place: undefined,
+        retries: () => expect.unreachable(),
         end: (failure) => void seen.push(failure ?? 'ok'),
       }
     },
