@@ -182,6 +182,8 @@ export type ScheduleRow = {
 export type RunsQuery = {
   readonly type: string
   readonly status?: string
+  /** Attributes, such as `customer=c-7, tier=2`. */
+  readonly where?: string
   readonly cursor?: string
 }
 
@@ -208,6 +210,7 @@ export type RunDetail = {
   readonly input?: Shown
   readonly output?: Shown
   readonly progress?: Shown
+  readonly attributes?: Shown
   /** The record of its failure, line by line. */
   readonly failure?: readonly string[]
   readonly steps: readonly {

@@ -16,6 +16,7 @@ export const runNames = {
   error: 'error',
   progress: 'progress',
   parent: 'parent',
+  attributes: 'attributes',
 } as const
 
 /** Of a job, by the fields of `job`. */

@@ -12,6 +12,7 @@ import {
   whole,
   wrongWords,
 } from '../command/command-words.ts'
+import { whereIn } from '../text/where-text.ts'
 
 /** `keelson flow`: a word of `flow` at the prompt, with its arguments. */
 export type FlowCommand = {
@@ -88,7 +89,8 @@ const ofSchedule: ArgsOf = ([name], { schedule, ...options }) => [
 
 const commands: Readonly<Record<string, GroupedCommand<FlowCommand>>> = {
   list: command(
-    `  keelson flow list [TYPE] [--status S | --parent TYPE/ID | --root TYPE/ID | --correlation C]
+    `  keelson flow list [TYPE] [--status S | --parent TYPE/ID | --root TYPE/ID | --correlation C
+                | --where customer=c-7,status=failed]
                 [--since TIME] [--until TIME] [--order oldest] [--show input,output] [--limit N] [--cursor C]
       The runs of the workflow TYPE; without it all workflows and queues, with counts.`,
     ['type?'],
@@ -96,6 +98,7 @@ const commands: Readonly<Record<string, GroupedCommand<FlowCommand>>> = {
       ...chosen,
       ...page,
       correlation: text,
+      where: read((given) => (given === undefined ? undefined : whereIn(given))),
       order: text,
       show: read((given) => given?.split(',')),
     },

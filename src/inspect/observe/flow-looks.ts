@@ -42,6 +42,7 @@ import {
   type WaitingRun,
 } from '../answers/flow-parts.ts'
 import { lineText, shortText } from '../text/shown-text.ts'
+import { whereIn } from '../text/where-text.ts'
 import type { FlowRates } from './flow-rates.ts'
 import { given, optionalText, type Query, textIn } from './questions.ts'
 import { bytesOf, fitting, lastFitting, redactedTree } from './value-trees.ts'
@@ -138,7 +139,9 @@ const scheduleOf = (row: ScheduleRow): SchedulePage['rows'][number] => {
 export const runsShown = async (app: App, query: Query): Promise<RunPage> => {
   const status = optionalText(query, 'status') as RunStatus | undefined
   const cursor = optionalText(query, 'cursor')
-  const options = { limit: pageRows, ...given({ status, cursor }) }
+  const where = whereIn(optionalText(query, 'where') ?? '')
+  const sought = status === undefined ? where : Object.assign(where, { status })
+  const options = { limit: pageRows, where: sought, ...given({ cursor }) }
   const page = await runPage(app, textIn(query, 'type'), options)
   return { rows: page.entries.map(rowOf), ...given({ cursor: page.cursor }) }
 }
@@ -244,6 +247,7 @@ export const runShown = async (app: App, query: Query): Promise<RunDetail> => {
     row: rowOf(row),
     ...values,
     ...(row.progress !== undefined && { progress: redactedTree(row.progress) }),
+    ...(row.attributes && { attributes: redactedTree(row.attributes) }),
     steps: steps.toReversed(),
     ...(!isWhole && { isCut: true }),
   }

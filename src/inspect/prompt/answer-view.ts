@@ -31,6 +31,7 @@ const valueNames: ReadonlySet<string> = new Set([
   'input',
   'output',
   'progress',
+  'attributes',
   'value',
   'job',
   'result',

@@ -62,7 +62,10 @@ const controlMethods = [
 
 const flowMethods = [
   ['list()', 'all workflows and queues, with counts'],
-  ["list('order', { status, parent, root, correlation, since, until, order })", 'a page of runs'],
+  [
+    "list('order', { status, parent, root, correlation, where, since, until, order })",
+    'a page of runs',
+  ],
   ["show('order', '42'), show('mails')", 'a run with its operations; a queue'],
   ["cancel('order', '42', { reason, force })", 'cancels a run; by force without undos'],
   [

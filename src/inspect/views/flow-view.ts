@@ -128,6 +128,7 @@ export const runFacts = (run: string, row: RunInFull, paint: Paint): string => {
     ['root', cell(row.root)],
     ...(row.forkedFrom === undefined ? [] : [['forked from', printable(row.forkedFrom)] as const]),
     ['correlation', cell(row.correlation)],
+    ...(row.attributes ? [[runNames.attributes, cellText(row.attributes, valueMax)] as const] : []),
     ['priority', cell(priority?.toString())],
   ])
   const table = tableOf(

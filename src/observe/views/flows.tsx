@@ -196,15 +196,43 @@ const runColumns = (type: string, now: number): readonly Column<RunRow>[] => [
   },
 ]
 
+/** A field whose text counts when its user presses Enter. */
+const EnteredText = (props: {
+  readonly label: string
+  readonly placeholder: string
+  readonly text: string
+  readonly onEnter: (text: string) => void
+}) => {
+  const [text, setText] = useState(props.text)
+  return (
+    <form
+      onSubmit={(event) => {
+        event.preventDefault()
+        props.onEnter(text.trim())
+      }}
+    >
+      <input
+        placeholder={props.placeholder}
+        aria-label={props.label}
+        value={text}
+        onInput={(event) => setText(event.currentTarget.value)}
+      />
+    </form>
+  )
+}
+
 /** The runs of a workflow. */
 export const RunsView = ({ data, route }: { data: Flows; route: Route }) => {
   const { header } = usePage()
   const [type = ''] = route.parts
-  const { status } = route.query
-  const [id, setId] = useState('')
+  const { status, where = '' } = route.query
   const workflow = data.workflows.find((each) => each.type === type)
   const counts = workflow?.counts
-  const pages = usePages('runs', { type, ...(status !== undefined && { status }) })
+  const pages = usePages('runs', {
+    type,
+    ...(status !== undefined && { status }),
+    ...(where !== '' && { where }),
+  })
   return (
     <>
       <div class="top">
@@ -212,19 +240,23 @@ export const RunsView = ({ data, route }: { data: Flows; route: Route }) => {
           <a href={addressOf('flows')}>Flows</a> / {type}
         </h1>
         <span class="fill" />
-        <form
-          onSubmit={(event) => {
-            event.preventDefault()
-            if (id.trim() !== '') location.hash = addressOf('run', [type, id.trim()])
+        <EnteredText
+          label="Id of a run"
+          placeholder="the id of a run"
+          text=""
+          onEnter={(id) => {
+            if (id !== '') location.hash = addressOf('run', [type, id])
           }}
-        >
-          <input
-            placeholder="the id of a run"
-            aria-label="Id of a run"
-            value={id}
-            onInput={(event) => setId(event.currentTarget.value)}
-          />
-        </form>
+        />
+        <EnteredText
+          key={where}
+          label="Attributes"
+          placeholder="customer=c-7"
+          text={where}
+          onEnter={(sought) => {
+            location.hash = addressOf('runs', [type], { status, where: sought })
+          }}
+        />
         <Choice
           label="Status"
           value={status ?? ''}
@@ -235,7 +267,7 @@ export const RunsView = ({ data, route }: { data: Flows; route: Route }) => {
             ),
           ]}
           onChoose={(status) => {
-            location.hash = addressOf('runs', [type], { status })
+            location.hash = addressOf('runs', [type], { status, where })
           }}
         />
       </div>
@@ -321,7 +353,7 @@ const RunCard = (props: {
   readonly now: number
 }) => {
   const { run, type, end, now } = props
-  const { row, progress, input, output } = run
+  const { row, progress, input, output, attributes } = run
   const until = (at: number): string => dueText(at, now)
   const since = (at: number): string => sinceText(at, now)
   return (
@@ -346,6 +378,7 @@ const RunCard = (props: {
       <NamedValue title={runNames.input} value={input} />
       <NamedValue title={runNames.output} value={output} />
       <NamedValue title={runNames.progress} value={progress} />
+      <NamedValue title={runNames.attributes} value={attributes} />
     </Card>
   )
 }

@@ -111,6 +111,10 @@ describe('keelson flow', () => {
       'list order --since 5 --until 1970-01-01T00:00:01Z',
       ['list', ['order', { since: 5, until: 1_000 }]],
     ],
+    [
+      'list order --where customer=c-7,status=failed',
+      ['list', ['order', { where: { customer: 'c-7', status: 'failed' } }]],
+    ],
     ['show mails --json', ['show', ['mails', undefined, { json: true }]]],
     ['cancel order 4 --force', ['cancel', ['order', '4', { force: true }]]],
     ['retry mails 7 --queue', ['retry', ['mails', '7', { queue: true }]]],
@@ -134,7 +138,12 @@ describe('keelson flow', () => {
   test.each([
     ...['nothing', 'list a b', 'show', 'pause', 'pause a b', 'cancel order', 'signal order 4'],
     ...['signal order 4 go {a', 'settle order 4 pay', 'settle order 4 pay --value 1 --error x'],
-    ...['list order --limit 0', 'list order --since soon', 'dead mails --force'],
+    ...[
+      'list order --limit 0',
+      'list order --since soon',
+      'list order --where customer',
+      'dead mails --force',
+    ],
   ])('is refused: %s', (line) => {
     expect(codeOf(() => parse(`flow ${line}`))).toBe('INVALID_ARGUMENT')
   })

@@ -24,7 +24,8 @@ const line = queue('line', { concurrency: 1 })
 const world = async () => {
   const w = await flowWorld([login, held, long], { queues: [line] })
   const input = { name: 'Ada', password: secret }
-  await w.during(w.flow.start(login, input, { id: '1' }))
+  const attributes = { customer: 'c-7', tier: 2, token: secret }
+  await w.during(w.flow.start(login, input, { id: '1', attributes }))
   for (const id of ['a', 'b', 'c']) await w.during(w.flow.start(held, undefined, { id }))
   await w.s.advance(10_000)
   const observer = new Observer(w.s.app, { isWriting: false, user: 'ann' })
@@ -53,6 +54,25 @@ test('a run shows its input, values and progress without their secrets', async (
     (await during(words.list('login', { json: true }))).text,
   ]
   for (const text of [page, shown, printed, ...lists]) expect(text).not.toContain(secret)
+})
+
+test('the attributes of a run are shown, and find it on the page and at the prompt', async () => {
+  const { during, look, words } = await world()
+
+  const { attributes } = await look<RunDetail>('run', { type: 'login', id: '1' })
+  expect(JSON.stringify(attributes)).toContain('c-7')
+  expect((await during(words.show('login', '1'))).text).toMatch(/^attributes +\{ customer: 'c-7'/m)
+  for (const [where, ids] of [
+    ['customer=c-7, tier=2', ['1']],
+    ['customer=c-8', []],
+    ['customer=c-7 status=failed', []],
+  ] as const) {
+    const { rows } = await look<RunPage>('runs', { type: 'login', where })
+    expect(rows.map(({ id }) => id)).toEqual(ids)
+  }
+  const status = { status: 'waiting', where: 'customer=c-7' }
+  expect((await look<RunPage>('runs', { type: 'login', ...status })).rows).toHaveLength(1)
+  expect((await during(words.list('login', { where: { tier: 2 } }))).text).toMatch(/\n1 +waiting/)
 })
 
 test('a run that waits in its queue shows its place there, and since when, in the same words everywhere', async () => {

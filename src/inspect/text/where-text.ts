@@ -1,0 +1,31 @@
+/** The conditions of a list of runs as a person writes them: `customer=c-7, tier=2, status=failed`. Pure. */
+import { invalidArgument } from '../../errors.ts'
+import type { Where } from '../../flow/index.ts'
+
+/** A name and a value; a text with a comma or a space, or with the form of a number, is in quotes. */
+const condition = /\s*([\w.-]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^\s,"]+)\s*(?:,|$|(?<=\s))/y
+
+/**
+ * The conditions in a text. `2`, `true` and `false` are no texts, and `"2"` is one.
+ * @throws KeelsonError `INVALID_ARGUMENT`
+ */
+export const whereIn = (text: string): Where => {
+  const found: (readonly [string, unknown])[] = []
+  condition.lastIndex = 0
+  for (let end = 0; end < text.trimEnd().length; end = condition.lastIndex) {
+    const [, name = '', value = ''] = condition.exec(text) ?? []
+    if (name === '')
+      throw invalidArgument('where', 'conditions such as customer=c-7, status=failed', text)
+    found.push([name, valueIn(value)])
+  }
+  return Object.fromEntries(found) as Where
+}
+
+const valueIn = (text: string): unknown => {
+  if (!/^(?:".*"|true|false|-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)$/is.test(text)) return text
+  try {
+    return JSON.parse(text)
+  } catch {
+    return text
+  }
+}
