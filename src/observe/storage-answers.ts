@@ -25,8 +25,36 @@ export type StoreValue = { readonly value: Shown }
 /** Which shards: those from a number on. */
 export type StorageQuery = { readonly from?: number }
 
-/** A page of shards. `next`: the first one of the next page. */
-export type StoragePage = { readonly shards: readonly StorageShard[]; readonly next?: number }
+/** A page of shards, and the parts that fill the disk. `next`: the first one of the next page. */
+export type StoragePage = {
+  readonly shards: readonly StorageShard[]
+  readonly disk?: DiskShown
+  readonly next?: number
+}
+
+/** The parts that fill the data folder, in bytes, the largest first. */
+export type DiskShown = {
+  readonly bytes: number
+  readonly freeBytes?: number
+  /** Needed until the next snapshots. */
+  readonly neededBytes: number
+  /** A first backup copies at most so much. */
+  readonly backupBytes: number
+  readonly parts: readonly {
+    readonly part: string
+    readonly bytes: number
+    readonly files: number
+    /** The first ones of how many. */
+    readonly most: readonly { readonly name: string; readonly bytes: number }[]
+    readonly count: number
+  }[]
+  /** The holders of the log: the first ones. */
+  readonly holders: readonly {
+    readonly shard: number
+    readonly by: string
+    readonly bytes: number
+  }[]
+}
 
 /** The log and what is derived from it, of one shard. */
 export type StorageShard = {

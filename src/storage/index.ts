@@ -124,6 +124,13 @@ export {
   refuseSwap,
   refuseSwapped,
 } from './disk/folder-swap.ts'
+export {
+  type FolderPart,
+  type FolderUse,
+  type FoundFile,
+  filesBelow,
+  folderUse,
+} from './disk/folder-use.ts'
 export { describeHolder, type LockHolder, lockedDir, readHolder } from './disk/lock-holder.ts'
 export type { MemberLocks } from './disk/member-locks.ts'
 export { memberLocks, nodeDisk, shareLock } from './disk/node-disk.ts'

@@ -346,7 +346,7 @@ const journalTroubles = (
 }
 
 /** Shards may be on several disks: the one with the least free space has to bear all. */
-const spaceOf = (shards: Health['shards']) => ({
+export const spaceOf = (shards: Health['shards']) => ({
   free: Math.min(...shards.map(({ space }) => space.freeBytes ?? Number.POSITIVE_INFINITY)),
   needed: shards.reduce((sum, { space }) => sum + space.neededBytes, 0),
 })

@@ -19,6 +19,8 @@ import {
   type Disk,
   describeHolder,
   factsFileName,
+  filesBelow,
+  folderUse,
   isLogName,
   nodeDisk,
   readBackup,
@@ -122,7 +124,16 @@ const examinedFolder = async (work: FolderWork): Promise<Examined> => {
     const findings = folderFindings(facts)
     const { heldBy } = lock
     const logs = logsOf(facts)
-    const examined = { dir, isDeep: command.deep, findings, logs, ...(heldBy && { heldBy }) }
+    const { freeBytes } = facts.disk
+    const use = { dir, freeBytes, ...folderUse([...filesBelow(disk, dir)]) }
+    const examined = {
+      dir,
+      isDeep: command.deep,
+      findings,
+      logs,
+      disk: use,
+      ...(heldBy && { heldBy }),
+    }
     if (!command.repair) return examined
     const steps = isRepairing ? stepsOf(findings) : []
     const repaired = steps.map((step) => refusing(() => repair(disk, step)))

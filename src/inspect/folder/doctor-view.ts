@@ -1,6 +1,7 @@
 /** The output of `keelson doctor`, as text and as JSON. Pure. */
 import type { LogVerification } from '../../storage/index.ts'
 import type { Finding, LogFacts, Severity } from '../../tools/index.ts'
+import { type DiskUse, diskText } from '../text/disk-text.ts'
 import { type Paint, plainPaint, printable, type Tone } from '../text/paint.ts'
 import { countText, pluralText } from '../text/quantities.ts'
 import { factList } from '../text/text-table.ts'
@@ -14,6 +15,8 @@ export type Examined = {
   /** Absent for a log alone. */
   readonly isDeep?: boolean
   readonly heldBy?: string
+  /** The parts that fill the folder; absent for a log alone. */
+  readonly disk?: DiskUse
   readonly findings: readonly Finding[]
   /** After a repair as they are then. */
   readonly logs: readonly ExaminedLog[]
@@ -31,9 +34,10 @@ const tones: Readonly<Record<Severity, Tone>> = { damage: 'bad', warning: 'odd',
 
 /** The output as text. */
 export const doctorText = (examined: Examined, paint: Paint = plainPaint): string => {
-  const { findings, logs, repaired, left } = examined
+  const { findings, disk, logs, repaired, left } = examined
   const parts = [
     headOf(examined, findings, paint),
+    ...(disk ? [diskText(disk)] : []),
     ...logs.flatMap((log) => logText(log, paint)),
     ...textsOf(findings, paint),
   ]
@@ -134,12 +138,13 @@ const textOf = (
 
 /** The same as plain data. */
 export const doctorJson = (examined: Examined) => {
-  const { dir, isDeep, heldBy, findings, logs, repaired, left } = examined
+  const { dir, isDeep, heldBy, disk, findings, logs, repaired, left } = examined
   return {
     dir,
     status: statusOf(examined),
     deep: isDeep ?? false,
     heldBy: heldBy ?? null,
+    disk: disk ?? null,
     findings: findings.map(jsonOf),
     logs: logs.map(logJson),
     repaired: repaired ?? null,

@@ -3,6 +3,7 @@
  * are apart from `looks.ts` because nothing here is kept from look to look.
  */
 import type {
+  DiskShown,
   Replication,
   StoragePage,
   StorageShard,
@@ -22,6 +23,7 @@ import {
   valueTags,
 } from '../../storage/index.ts'
 import { type App, innerParts, type ShardHealth } from '../../supervisors/index.ts'
+import { diskUse, type LiveDiskUse } from '../answers/disk-use.ts'
 import { groupedBy } from '../answers/folded-troubles.ts'
 import { askedMs, type ShardsHealth, shardsHealth } from '../answers/member-looks.ts'
 import { surveyLogs } from '../answers/shard-survey.ts'
@@ -130,7 +132,28 @@ export const storageShown = async (app: App, query: Query): Promise<StoragePage>
     after.map((each) => shardShown(app, each, health, logs[each.shard]?.description)),
     shardsBytes,
   )
-  return { shards, ...given({ next: after[shards.length]?.shard }) }
+  const use = await diskUse(app, health)
+  return { shards, ...given({ next: after[shards.length]?.shard, disk: use && diskShown(use) }) }
+}
+
+/** So many of a part, and so many holders, are shown. */
+const mostMax = 3
+const holdersMax = 8
+
+const diskShown = ({ holders, parts, ...use }: LiveDiskUse): DiskShown => {
+  const { bytes, freeBytes, neededBytes, backupBytes } = use
+  return {
+    bytes,
+    neededBytes,
+    backupBytes,
+    parts: parts.map(({ of, ...part }) => ({
+      ...part,
+      most: of.slice(0, mostMax).map((each) => ({ ...each, name: shortText(each.name) })),
+      count: of.length,
+    })),
+    holders: holders.slice(0, holdersMax).map((each) => ({ ...each, by: shortText(each.by) })),
+    ...given({ freeBytes }),
+  }
 }
 
 type LogDescription = Awaited<ReturnType<typeof surveyLogs>>[number]['description']

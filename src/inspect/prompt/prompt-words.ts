@@ -9,6 +9,7 @@ import { invalidArgument } from '../../errors.ts'
 import { noOptions } from '../../own-names.ts'
 import { type Ref, summaryOf } from '../../runtime/index.ts'
 import type { App } from '../../supervisors/index.ts'
+import { diskUse } from '../answers/disk-use.ts'
 import { askedMs, entityAnywhere, kindsAnywhere, shardsHealth } from '../answers/member-looks.ts'
 import {
   type NamedEntity,
@@ -20,6 +21,7 @@ import {
 import { nextTurn } from '../answers/process-pages.ts'
 import { surveyLogs, surveyProjections } from '../answers/shard-survey.ts'
 import { troubledAnywhere, troubleIn } from '../answers/troubled-entities.ts'
+import { diskText } from '../text/disk-text.ts'
 import { type Paint, printable } from '../text/paint.ts'
 import { View } from '../text/view.ts'
 import { clusterView } from '../views/cluster-view.ts'
@@ -115,9 +117,15 @@ const promptStore = (app: App): App['store'] =>
 /** The words about the parts of an instance. */
 const partViews = (app: App, paint: Paint) => ({
   wal: async () => {
-    const [logs, { shards }] = await Promise.all([surveyLogs(app, askedMs), shardsHealth(app)])
-    const view = logView(logs, durabilityOf(app), paint)
-    return new View([...refusalLines(shards, paint), view].join('\n\n'))
+    const [logs, health] = await Promise.all([surveyLogs(app, askedMs), shardsHealth(app)])
+    const use = await diskUse(app, health)
+    return new View(
+      [
+        ...refusalLines(health.shards, paint),
+        ...(use ? [diskText(use)] : []),
+        logView(logs, durabilityOf(app), paint),
+      ].join('\n\n'),
+    )
   },
   cluster: () => new View(clusterView(app.health().cluster, paint)),
   replication: async () => {

@@ -208,7 +208,7 @@ const commands: readonly (readonly [string, string])[] = [
     'windows: batcher.windows(), setWindow(namespace, ms), changes(), flush(); the process: batcher(0)',
   ],
   ['backup(dir)', 'copies the instance into a folder; later only what is new'],
-  ['wal()', 'each log: LSNs, segments, recovery, durability'],
+  ['wal()', 'what fills the disk; each log: LSNs, segments, recovery, durability'],
   ['journal()', 'each journal: subscriptions, saved states, the log kept; the process: journal(0)'],
   [
     "streams(), stream('import/7')",

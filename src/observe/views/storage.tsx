@@ -2,7 +2,7 @@
 
 import { clockText } from '../fact-words.ts'
 import { toneOf } from '../state-tones.ts'
-import type { Replication, StoragePage, StorageShard } from '../storage-answers.ts'
+import type { DiskShown, Replication, StoragePage, StorageShard } from '../storage-answers.ts'
 import { Act } from '../widgets/actions.tsx'
 import { usePage } from '../widgets/asking.ts'
 import { Ago, Badge, Card, Empty, Facts, measured, StateBadge } from '../widgets/parts.tsx'
@@ -28,8 +28,50 @@ export const StorageView = ({ data, route }: { data: StoragePage; route: Route }
       )}
     </div>
     <Shards of={data.shards} route={route} />
+    {data.disk && <Disk of={data.disk} />}
   </>
 )
+
+/** The parts that fill the data folder, the space of the next copies, and the holders of the log. */
+const Disk = ({ of }: { of: DiskShown }) => (
+  <div class="cards">
+    <Card title="Disk">
+      <Table columns={partColumns} rows={of.parts} keyOf={({ part }) => part} />
+      <Facts
+        of={[
+          ['data folder', bytesText(of.bytes)],
+          [
+            'disk',
+            of.freeBytes === undefined ? undefined : (
+              <span class={of.freeBytes < of.neededBytes ? 'bad' : ''}>
+                {bytesText(of.freeBytes)} free, {bytesText(of.neededBytes)} needed until the next
+                snapshots
+              </span>
+            ),
+          ],
+          ['first backup', `copies ${bytesText(of.backupBytes)} at most`],
+          ...of.holders.map(
+            ({ shard, by, bytes }) =>
+              [`log of shard ${shard} for ${by}`, bytesText(bytes)] as const,
+          ),
+        ]}
+      />
+    </Card>
+  </div>
+)
+
+const partColumns: readonly Column<DiskShown['parts'][number]>[] = [
+  { title: 'part', cell: ({ part }) => part },
+  { title: 'bytes', isNumber: true, cell: ({ bytes }) => bytesText(bytes) },
+  { title: 'files', isNumber: true, class: 'aside', cell: ({ files }) => countText(files) },
+  {
+    title: 'most of it',
+    cell: ({ most, count }) => {
+      const named = most.map(({ name, bytes }) => `${name} ${bytesText(bytes)}`).join(', ')
+      return named + (count > most.length ? ` and ${countText(count - most.length)} more` : '')
+    },
+  },
+]
 
 /** One table of all shards, and the chosen one in full. The only shard of an instance is chosen. */
 const Shards = ({ of, route }: { of: readonly StorageShard[]; route: Route }) => {

@@ -2,7 +2,8 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { parseDoctor } from '../../../src/inspect/folder/doctor-command-line.ts'
-import { doctorText } from '../../../src/inspect/folder/doctor-view.ts'
+import { doctorJson, doctorText } from '../../../src/inspect/folder/doctor-view.ts'
+import { folderUse } from '../../../src/storage/index.ts'
 import { finding, findingKinds } from '../../../src/tools/health/finding.ts'
 import { codeOf } from '../../support/error-codes.ts'
 
@@ -42,6 +43,20 @@ test('of many findings of one code twenty are shown, and the rest is counted', (
   expect(lines.filter((line) => line.startsWith('damage  log.damaged'))).toHaveLength(20)
   expect(lines.filter((line) => line.startsWith('damage  log.lost'))).toHaveLength(1)
   expect(lines.at(-1)).toBe('… and 3 more of log.damaged; --json has all')
+})
+
+test('what fills the folder is below its verdict, and whole as data', () => {
+  const disk = {
+    ...folderUse([{ path: 'shard-0/wal/1.wal', bytes: 2_000 }]),
+    ...{ dir: '/d', freeBytes: 5_000 },
+  }
+  const examined = { dir: '/d', isDeep: false, findings: [], logs: [], disk }
+
+  expect(doctorText(examined).split('\n').slice(0, 2)).toEqual([
+    'sound  /d  (without --deep)',
+    'disk  2.00 kB in /d, 5.00 kB free',
+  ])
+  expect(doctorJson(examined).disk).toEqual(disk)
 })
 
 test('a repair is told step by step, then what is left', () => {

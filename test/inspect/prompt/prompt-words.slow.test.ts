@@ -293,6 +293,8 @@ describe('commands', () => {
     const wal = await ask(`await Promise.all([${keys.join(', ')}]), 0`, 'wal()')
     const projections = await ask('await control.flushAll(), 0', 'projections()')
 
+    expect(wal).toMatch(/^disk {2}\S+ .*\n {2}part +bytes +files {2}most of it\n/m)
+    expect(wal).toMatch(/^ {2}log .* shard 0 \S+ \S+, shard 1 /m)
     expect(wal.match(/^shard \d {2}open$/gm)).toEqual(['shard 0  open', 'shard 1  open'])
     const durable = [...wal.matchAll(/durable LSN {2}(\d+)/g)].map(([, lsn]) => Number(lsn))
     expect(durable.every((lsn) => lsn > 0)).toBe(true)

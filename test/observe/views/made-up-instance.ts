@@ -10,6 +10,12 @@ import { event, eventsOf, overviewOf, reason, type Scenario, startAt } from './m
 
 const minute = 60_000
 
+/** A part of the data folder, in MiB, which these have to equal shares. */
+const partOf = (part: string, mebibytes: number, names: readonly string[]) => ({
+  ...{ part, bytes: mebibytes * 1024 ** 2, files: 3 * names.length, count: names.length },
+  most: names.map((name) => ({ name, bytes: (mebibytes * 1024 ** 2) / names.length })),
+})
+
 const node = (name: string, pid: number, rest: Partial<TreeNode> = {}): TreeNode => ({
   ...{ name, pid, kind: 'server', status: 'running', mailbox: 0, restarts: 0, children: [] },
   ...rest,
@@ -511,6 +517,19 @@ export const answerOf = (
           projections: isEmpty ? [] : [{ name: 'revenue', lag: 0 }],
         }
       }),
+      disk: {
+        ...{ bytes: 905 * 1024 ** 2, freeBytes: 88 * 1024 ** 3, neededBytes: 2 * 1024 ** 3 },
+        backupBytes: 830 * 1024 ** 2,
+        parts: [
+          partOf('log', 564, ['shard 0', 'shard 1', 'shard 2']),
+          partOf('large values', 143, ['shard 2', 'shard 0']),
+          partOf('snapshots', 123, ['shard 0', 'shard 1', 'shard 2']),
+          partOf('projections', 75, ['shard 0', 'shard 1', 'shard 2']),
+        ],
+        holders: [0, 1, 2].map((shard) => ({
+          ...{ shard, by: 'the next snapshot', bytes: 88 * 1024 ** 2 },
+        })),
+      },
     }),
     replication: () => ({
       followers: isEmpty
