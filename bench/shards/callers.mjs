@@ -1,7 +1,7 @@
 /**
  * Callers over shards, in turns in one process: `callers.mjs CALLERS SHARDS,SHARDS TURNS SECONDS ROOT...`, where a ROOT is a built
  * checkout. Each turn has the stores of each build and the bare floors, in an order that changes. Prints medians as JSON: puts/s,
- * the CPU of a put in µs, all threads, and the ratio to the first build's store with one shard, within the turns.
+ * the CPU of a put in µs, all threads, and the ratios of both to the first contender, within the turns.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -67,6 +67,7 @@ console.log(
       rate: median(figures[index].map(({ rate }) => rate)),
       cpu: median(figures[index].map(({ cpu }) => cpu)),
       ofFirst: median(figures[index].map(({ rate }, at) => rate / figures[0][at].rate)),
+      cpuOfFirst: median(figures[index].map(({ cpu }, at) => cpu / figures[0][at].cpu)),
     })),
   ),
 )

@@ -195,9 +195,8 @@ const claim = (request: ClaimRequest, made: Made): FolderClaim => {
   refuseOtherKind(request, facts)
   const isOutdated = lossesOf(facts?.cache) < lossesOf(request.cache)
   const shards = shardsOf(request, facts)
-  const shardLocks = Array.from({ length: shards }, (_, shard) =>
-    lockShard(request, shard, facts, made),
-  )
+  if (!facts) makeShards(request, shards, made)
+  const shardLocks = Array.from({ length: shards }, (_, shard) => lockShard(request, shard, made))
   return {
     dir,
     shards,
@@ -325,28 +324,34 @@ export const refuseOtherShards = (dir: string, has: number, wanted: number | und
 export const waysToMore = (dir: string, shards: number | string): string =>
   `\`keelson reshard ${dir} --shards ${shards}\` gives it more (docs/resharding.md)`
 
-/** A cache has no log that could be opened by itself, so the lock of the whole folder is enough. */
-const lockShard = (
-  request: ClaimRequest,
-  shard: number,
-  facts: DataFolderFacts | undefined,
-  made: Made,
-): string | undefined => {
-  const { disk, dir, cache } = request
-  const { path, wal } = shardFolder(dir, shard)
-  const folder = cache ? path : wal
-  if (!disk.entry(folder)) {
-    // The inspection reports that it has no log.
-    if (facts) return undefined
+/**
+ * Makes the missing folders of the shards: all, then their names durable. A sync after each takes
+ * the disk a commit of its own.
+ */
+const makeShards = ({ disk, dir, cache }: ClaimRequest, shards: number, made: Made): void => {
+  const above: string[] = []
+  for (let shard = 0; shard < shards; shard++) {
+    const { path, wal } = shardFolder(dir, shard)
+    const folder = cache ? path : wal
+    if (disk.entry(folder)) continue
     if (!disk.entry(path)) {
       made.paths.push(path)
       made.logs.push(wal)
     }
     disk.makeFolder(folder)
-    disk.syncFolder(dirname(folder))
-    disk.syncFolder(dir)
+    above.push(dirname(folder))
   }
-  return cache ? undefined : takeLock(request, join(wal, lockFileName), made)
+  for (const folder of new Set(above.length > 0 ? [...above, dir] : [])) disk.syncFolder(folder)
+}
+
+/**
+ * Locks a shard's log, if it has one: the inspection reports what lacks. A cache has no log that
+ * could be opened by itself, so the lock of the whole folder is enough.
+ */
+const lockShard = (request: ClaimRequest, shard: number, made: Made): string | undefined => {
+  const { disk, dir, cache } = request
+  const { wal } = shardFolder(dir, shard)
+  return cache || !disk.entry(wal) ? undefined : takeLock(request, join(wal, lockFileName), made)
 }
 
 const takeLock = (request: ClaimRequest, path: string, { locks }: Made): string | undefined => {
