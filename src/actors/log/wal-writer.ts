@@ -395,6 +395,10 @@ const submit = (state: State, context: Context): State => {
   const { host } = state
   if (!host) return state
   const queue = queueOf(state)
+  const { self } = context
+  // Until the thread of the logs takes one more, the group grows.
+  const isHeld = queue.inFlight.length === 0 && queue.first()?.kind === 'group'
+  if (isHeld && host.isFree?.(() => leave(self)) === false) return state
   for (let turn = queue.next(); turn; turn = queue.next()) {
     if (turn.kind === 'group') turn.asked = { host, answer: commit(state, host, turn) }
     else if (!turn.settled) turn.asked = { host, answer: mark(host) }

@@ -409,6 +409,11 @@ export interface LogHost {
     request: LogProtocol[K]['request'],
   ): Promise<LogProtocol[K]['answer']>
   /**
+   * Whether its thread takes one more commit at once. If not, a group of writes had better wait and
+   * grow, and `whenFree` is called once, after the end of another commit. Absent: always.
+   */
+  readonly isFree?: (whenFree: () => void) => boolean
+  /**
    * Stops without a clean close: at once, or after the requests before if it shares a thread. After
    * it resolves nothing is written and all files are closed.
    */

@@ -179,6 +179,12 @@ export class LanePoller {
   }
 }
 
+/**
+ * With so many commits in flight on a thread, those of other logs had better wait and grow: one for
+ * each thread that syncs, and one that follows it.
+ */
+const inFlightMax = 8
+
 /** A commit in flight. */
 type InFlight = {
   readonly id: number
@@ -202,6 +208,8 @@ export class LaneHost {
   readonly #limit = new PollLimit()
   /** The ends that wait for an answer. */
   readonly #waiting = new Set<LaneClient>()
+  /** The ends whose commits wait, in the order in which they asked, and their `whenFree`. */
+  readonly #held = new Map<LaneClient, () => void>()
   #inFlight = 0
   #polls = false
 
@@ -218,6 +226,13 @@ export class LaneHost {
   choose(): boolean {
     if (this.#inFlight === 0) this.#polls = this.#mayPoll && this.#habit.choose()
     return this.#polls
+  }
+
+  /** As `LogHost.isFree`, for `client`. */
+  isFree(client: LaneClient, whenFree: () => void): boolean {
+    if (this.#inFlight < inFlightMax) return true
+    this.#held.set(client, whenFree)
+    return false
   }
 
   /** `client` has offered a commit. */
@@ -241,6 +256,17 @@ export class LaneHost {
       if (!this.#polls) this.#limit.learn(ms)
     }
     if (this.#inFlight === 0) this.#poller.stop()
+    this.#letGo()
+  }
+
+  /** One that goes may have no commit any more. So all go when nothing is in flight. */
+  #letGo(): void {
+    let free = this.#inFlight === 0 ? Number.POSITIVE_INFINITY : inFlightMax - this.#inFlight
+    for (const [client, whenFree] of this.#held) {
+      if (free-- <= 0) return
+      this.#held.delete(client)
+      whenFree()
+    }
   }
 
   /** A message of the thread woke the host. */
@@ -271,6 +297,11 @@ export class LaneClient implements FastPath {
   /** Whether no commit of it is in flight. */
   get isIdle(): boolean {
     return this.#inFlight.length === 0
+  }
+
+  /** As `LogHost.isFree`. */
+  isFree(whenFree: () => void): boolean {
+    return this.#host.isFree(this, whenFree)
   }
 
   onAnswer(settle: (id: number, answer: unknown) => void): void {

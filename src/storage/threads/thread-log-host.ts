@@ -99,6 +99,7 @@ class LogThreads {
       // The thread answers a request of a kind with an answer of that kind.
       run: async <K extends LogRequestKind>(kind: K, request: LogProtocol[K]['request']) =>
         unpacked((await client.ask(kind, request)) as PackedAnswer) as LogProtocol[K]['answer'],
+      isFree: (whenFree) => lane.isFree(whenFree),
       end: () => client.end(),
     }
   }

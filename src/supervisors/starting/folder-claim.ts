@@ -325,8 +325,8 @@ export const waysToMore = (dir: string, shards: number | string): string =>
   `\`keelson reshard ${dir} --shards ${shards}\` gives it more (docs/resharding.md)`
 
 /**
- * Makes the missing folders of the shards: all, then their names durable. A sync after each takes
- * the disk a commit of its own.
+ * Makes the missing folders of the shards: all, then their names durable. With a sync after
+ * each the file system commits for each.
  */
 const makeShards = ({ disk, dir, cache }: ClaimRequest, shards: number, made: Made): void => {
   const above: string[] = []

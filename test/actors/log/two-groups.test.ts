@@ -108,6 +108,37 @@ describe('many writes at once', () => {
   })
 })
 
+test('writes wait in one group until the thread of their log is free, while another log commits', async () => {
+  let isBusy = false
+  const told: (() => void)[] = []
+  const { during, clock, app } = await started(
+    {},
+    {
+      aroundLog: (host) => ({
+        run: (kind, request) => host.run(kind, request),
+        end: () => host.end(),
+        isFree(whenFree) {
+          if (isBusy) told.push(whenFree)
+          return !isBusy
+        },
+      }),
+    },
+  )
+  const commits: number[] = []
+  telemetry<StorageEvents>(app.system).on('wal.commit', ({ frames }) => commits.push(frames))
+  await during(app.store.put('k', 0))
+  isBusy = true
+  const first = app.store.put('a', 1)
+  await clock.settle()
+  const second = app.store.put('b', 2)
+  await clock.settle()
+  expect(commits).toEqual([1])
+  isBusy = false
+  told.at(-1)?.()
+  await during(Promise.all([first, second]))
+  expect(commits).toEqual([1, 2])
+})
+
 test('settled is answered under a steady stream of writes', async () => {
   const { app, during, clock, commits } = await world(3)
   let isOver = false

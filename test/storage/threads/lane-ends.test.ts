@@ -131,6 +131,37 @@ test('a side that is asleep is woken once for all that waits for it in its lanes
   expect(wakeUps).toEqual(['thread', 'host', 'thread'])
 })
 
+test('with eight commits in flight the next logs wait, and each goes when one has ended, in the order in which they asked', () => {
+  const { host, thread, lane, taken } = sides()
+  const lanes = Array.from({ length: 12 }, lane)
+  const told: number[] = []
+  const isFree = lanes.map(({ client, offer }, at) => {
+    const free = client.isFree(() => void told.push(at))
+    if (free) offer(1)
+    return free
+  })
+  expect(isFree).toEqual(lanes.map((_, at) => at < 8))
+  lanes[10]?.client.isFree(() => void told.push(10))
+  thread.woken()
+  taken.shift()?.byLane(answer(1))
+  host.woken()
+  expect(told).toEqual([8])
+  lanes[8]?.offer(1)
+  taken.shift()?.byLane(answer(1))
+  host.woken()
+  expect(told).toEqual([8, 9])
+})
+
+test('logs that may go and offer nothing hold up no other one', () => {
+  const { lane } = sides()
+  const lanes = Array.from({ length: 60 }, lane)
+  const told: number[] = []
+  for (const [at, { client, offer }] of lanes.entries())
+    if (client.isFree(() => void told.push(at))) offer(1)
+  for (const { client } of lanes) client.forget(1)
+  expect(told).toEqual(lanes.map((_, at) => at).slice(8))
+})
+
 test('a commit that is offered while the thread is at work is taken after one more message', () => {
   const { thread, lane, wakeUps, taken } = sides()
   const [first, second] = [lane(), lane()]
