@@ -340,6 +340,7 @@ export {
 } from './runtime/index.ts'
 export { call, cast, send } from './runtime/process/own-sends.ts'
 export * as sys from './runtime/server/sys.ts'
+export type { InferInput, InferOutput, StandardSchema } from './schema.ts'
 export type {
   Command,
   CommandAnswer,

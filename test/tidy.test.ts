@@ -31,7 +31,7 @@ const leaves = [
   'src/cut-copies.ts',
   'src/process-events.ts',
   ...['src/thrown.ts', 'src/value-text.ts', 'src/bytes/'],
-  ...['src/failure-record.ts', 'src/user-frames.ts'],
+  ...['src/failure-record.ts', 'src/user-frames.ts', 'src/schema.ts'],
 ]
 const isLeaf = (path: string): boolean => leaves.some((leaf) => path.startsWith(leaf))
 

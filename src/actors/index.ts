@@ -279,7 +279,7 @@ export {
   shardTime,
   whenDurable,
 } from './turns/durable-server.ts'
-export { durableTable } from './turns/durable-table.ts'
+export { durableTable, madeOf } from './turns/durable-table.ts'
 export { type FailedWork, type FailureLog, stuckTries } from './turns/failure-log.ts'
 export type { JudgementHealth, KindJudge, StoredActor, WouldBlock } from './turns/judgement.ts'
 export type { EndOptions } from './turns/lifetime.ts'

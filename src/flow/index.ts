@@ -18,6 +18,7 @@
  */
 
 export type { KeptCause, KeptError } from '../errors.ts'
+export type { InferInput, InferOutput, StandardSchema } from '../schema.ts'
 export { flow } from './app/flow.ts'
 export type { BatchCommitted, FlowOfBatch } from './app/flow-of-batch.ts'
 export type { FlowOfTurn, FlowTurnContext } from './app/flow-of-turn.ts'

@@ -133,7 +133,7 @@ void flow(app).start(order, { euros: 1 }, { id: '1' })
 void flow(app).start(order, { cents: 1 }, {})
 // says: 'from' does not exist in type '{ to: string; }'
 void flow(app).add(mails, { from: 'Eve' })
-// says: 'retries' does not exist in type 'WorkflowOptions<
+// says: 'retries' does not exist in type 'OptionsOfWorkflow<
 workflow('odd', async () => 1, { retries: 3 })
 // says: Type 'number' is not assignable to type 'string'
 export const text: Promise<string> = run.result()

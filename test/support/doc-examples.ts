@@ -33,6 +33,7 @@ export const examplePages = [
   'docs/references.md',
   'docs/streams.md',
   'docs/agents.md',
+  'docs/schemas.md',
 ]
 
 /** The examples of a page in one language, in their order. */

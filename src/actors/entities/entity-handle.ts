@@ -12,6 +12,7 @@ import type { WatchBegin } from '../store/watch.ts'
 import type { InstanceStreams } from '../streams/instance-streams.ts'
 import { type StreamSource, streamOf } from '../streams/streams.ts'
 import type { ActorShard } from '../turns/actor-shard.ts'
+import { madeOf } from '../turns/durable-table.ts'
 import type { Fields } from '../turns/memory.ts'
 import { type Entities, expectKind, expectKnown } from './entities.ts'
 import {
@@ -82,6 +83,11 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
     this.#entities = entities
     this.#access = access
     this.#shards = shards
+  }
+
+  /** @internal The value of which a layer above has made the kind, once that has run. */
+  get [madeOf](): unknown {
+    return this.#entities.known.get(this.kind)?.part
   }
 
   /**

@@ -60,7 +60,12 @@ export type DurableTable = {
   readonly timeout: ((state: unknown, context: unknown) => unknown) | undefined
   readonly terminate: ((state: unknown, reason: unknown, context: unknown) => unknown) | undefined
   readonly formatStatus: unknown
+  /** The value of a layer above of which it has made the server. */
+  readonly part: unknown
 }
+
+/** The key of the value of which a layer above has made a server. */
+export const madeOf: unique symbol = Symbol('what the server is made of')
 
 /** The most causes that a table keeps. Types of events may come from users. */
 export const causesMax = 1_000
@@ -68,7 +73,10 @@ export const causesMax = 1_000
 /** Reads a durable server that was checked where it is configured. */
 export const durableTable = (server: object): DurableTable => {
   const given = server as Partial<DurableTable> &
-    Pick<DurableTable, 'init'> & { readonly index?: (state: unknown) => unknown }
+    Pick<DurableTable, 'init'> & {
+      readonly index?: (state: unknown) => unknown
+      readonly [madeOf]?: unknown
+    }
   const { version = 1, index, shape = '' } = given
   return {
     causes: new Map(),
@@ -87,6 +95,7 @@ export const durableTable = (server: object): DurableTable => {
     terminate: given.terminate,
     formatStatus: given.formatStatus,
     machine: given.machine,
+    part: given[madeOf],
     isBusy: given.isBusy ?? (() => false),
     isFinal: (state) => answeredAtOnce(given.isFinal?.(state) ?? false, 'isFinal'),
     calls: tableOf(given.calls),

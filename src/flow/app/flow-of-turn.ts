@@ -12,8 +12,8 @@ import type { Queue } from '../queue/queue-terms.ts'
 import type { AnyWorkflow, StartRunOptions, Workflow } from '../runs/body.ts'
 import { exactly, startOf, workflowOf } from '../runs/options.ts'
 import { entitiesOf, queueId, queueKind, runKind } from '../runs/parts.ts'
-import { hashOfText, inputOf, signalTooLarge } from '../runs/values.ts'
-import { signalOf } from './run-handle.ts'
+import { hashOfText, signalTooLarge } from '../runs/values.ts'
+import { inputFor, signalOf } from './run-handle.ts'
 
 /** The context of a turn of a durable actor. */
 export type FlowTurnContext = { readonly app: unknown; addContinue(...given: never[]): string }
@@ -44,7 +44,7 @@ export class FlowOfTurn {
   ): void {
     exactly('start(type, input, { id, … })', surplus)
     const { id, ...others } = startOf(type, options)
-    const request = { ...inputOf(input), ...others }
+    const request = { ...inputFor(this.#context.app, type, input), ...others }
     this.#addsCall(type, id, 'start', () => request)
   }
 
@@ -61,7 +61,7 @@ export class FlowOfTurn {
     ...surplus: []
   ): void {
     exactly('signal(type, id, name, value, { id })', surplus)
-    const request = signalOf(name, value, options)
+    const request = signalOf(this.#context.app, type, name, value, options)
     const refused = signalTooLarge(request.value)
     if (refused) throw refused
     this.#addsCall(type, id, 'signal', (step) => ({ ...request, id: request.id ?? step }))
@@ -76,8 +76,8 @@ export class FlowOfTurn {
     exactly('add(queue, job, { key, … })', surplus)
     if (queue?.sort !== 'queue' || queue.takesRuns)
       throw invalidArgument('queue', 'a queue with a handler', queue?.name)
-    const sent = sentJob(job, options)
     entitiesOf(this.#context.app, 'queue', queue.name)
+    const sent = sentJob(job, options, queue.input)
     const target = { kind: queueKind(queue.name), id: queueId }
     this.#calls[addsCall](target, 'add', (step) => [
       { ...sent, recorded: hashOfText(step).toString('hex') },

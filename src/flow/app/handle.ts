@@ -46,22 +46,15 @@ import {
   retryJob,
 } from '../queue/queue-handle.ts'
 import type { QueueLook, QueuePlace } from '../queue/queue-messages.ts'
-import type { Queue } from '../queue/queue-terms.ts'
+import type { Queue, StoredJob } from '../queue/queue-terms.ts'
 import type { AnyWorkflow, StartRunOptions, Workflow } from '../runs/body.ts'
 import type { RunMessages } from '../runs/messages.ts'
-import {
-  exactly,
-  forkOptions,
-  retryFromOptions,
-  shortText,
-  startOf,
-  workflowOf,
-} from '../runs/options.ts'
+import { exactly, forkOptions, retryFromOptions, shortText, workflowOf } from '../runs/options.ts'
 import { answerOf, entitiesOf } from '../runs/parts.ts'
 import type { Outcome } from '../runs/record.ts'
-import { inputOf, outcomeOf } from '../runs/values.ts'
+import { outcomeOf } from '../runs/values.ts'
 import { FlowOfBatch } from './flow-of-batch.ts'
-import { type Handle, runHandle } from './run-handle.ts'
+import { type Handle, inputFor, runHandle, startRun } from './run-handle.ts'
 import { Schedules } from './schedules.ts'
 
 /** The part of an instance that `flow` uses: `app`, or `context.app`. */
@@ -101,9 +94,10 @@ export class Flow {
 
   /**
    * Starts a run, and answers when that is durable. The same id and input give the same run,
-   * whatever became of it.
+   * whatever became of it. A workflow with the schema `input` parses it here, and its run gets what the
+   * schema makes of it; the same input is the same given one.
    * @throws KeelsonError `CONFLICT` if the run has begun with another input; `INVALID_ARGUMENT`, also
-   * for an input that cannot be stored, with its `path` in `details`, and for `priority` or `key`
+   * for an input that cannot be stored, with its `path` in `details`, or that its schema refuses, and for `priority` or `key`
    * of a workflow without a queue; `NO_SPACE`, `BUSY`, `SHARD_DOWN`, `UNKNOWN_OUTCOME`, `CLOSED`
    */
   async start<I, O, S, Q = unknown, U = unknown>(
@@ -113,10 +107,7 @@ export class Flow {
     ...surplus: []
   ): Promise<Handle<O, S, Q, U>> {
     exactly('start(type, input, { id, … })', surplus)
-    const { id, ...others } = startOf(type, options)
-    const request = { ...inputOf(input), ...others }
-    const { repeated, end } = await this.#ask(type, id, (ref) => call(ref, 'start', request))
-    return runHandle(this.#app, type, id, repeated, end)
+    return startRun(this.#app, type, () => inputFor(this.#app, type, input), options)
   }
 
   /** The run of this id, whether or not it has begun. */
@@ -299,7 +290,7 @@ export class Flow {
 
   /**
    * Adds a job to a queue, and answers when that is durable. `repeated`: another job has its
-   * `unique` text, and its id is answered.
+   * `unique` text, and its id is answered. A queue with the schema `input` parses the job here.
    * @throws KeelsonError `BUSY` when the queue is full; `TOO_LARGE` for a job of more than 960 KiB;
    * `INVALID_ARGUMENT`; `NO_SPACE`, `SHARD_DOWN`, `UNKNOWN_OUTCOME`, `CLOSED`
    */
@@ -376,7 +367,11 @@ export class Flow {
    * is there while its result is kept. One that cannot be read has the error `CORRUPT`.
    * @throws KeelsonError `INVALID_ARGUMENT`; `ELSEWHERE`, where `read('jobs', …)` works
    */
-  jobs<J, R>(queue: Queue<J, R>, options: JobsOptions, ...surplus: []): JobsPage<J, R> {
+  jobs<J, R, K>(
+    queue: Queue<J, R, K>,
+    options: JobsOptions,
+    ...surplus: []
+  ): JobsPage<StoredJob<J, K>, R> {
     exactly('jobs(queue, { state, limit, cursor })', surplus)
     return atOnce(listedJobs(this.#app, queue, options))
   }
@@ -396,7 +391,11 @@ export class Flow {
   }
 
   /** A page of the dead jobs of a queue, 100 by default. It wakes nobody. */
-  dead<J>(queue: Queue<J>, options: DeadOptions = noOptions, ...surplus: []): DeadPage<J> {
+  dead<J, K>(
+    queue: Queue<J, unknown, K>,
+    options: DeadOptions = noOptions,
+    ...surplus: []
+  ): DeadPage<StoredJob<J, K>> {
     exactly('dead(queue, { limit, cursor })', surplus)
     return atOnce(deadJobs(this.#app, queue, options))
   }
@@ -406,7 +405,7 @@ export class Flow {
    * is `INVALID_ARGUMENT`: its jobs are runs.
    * @throws KeelsonError `INVALID_ARGUMENT`
    */
-  job<J, R>(queue: Queue<J, R>, id: string, ...surplus: []): JobHandle<J, R> {
+  job<J, R, K>(queue: Queue<J, R, K>, id: string, ...surplus: []): JobHandle<StoredJob<J, K>, R> {
     exactly('job(queue, id)', surplus)
     return jobHandle(this.#app, queue, id)
   }

@@ -8,13 +8,21 @@ import { durableActors } from '../../supervisors/index.ts'
 import { waitingOf } from '../looks/listing.ts'
 import { queueSpecs } from '../queue/queue-entity.ts'
 import type { JobTry, RunningTry } from '../queue/queue-job.ts'
-import { type Queue, type QueueOptions, type QueueTerms, queueTerms } from '../queue/queue-terms.ts'
+import {
+  type Queue,
+  type QueueOptions,
+  type QueueSchema,
+  type QueueTerms,
+  queueTerms,
+} from '../queue/queue-terms.ts'
 import type { Duration, Workflow } from '../runs/body.ts'
 import { pauseMs } from '../runs/decide.ts'
 import { isTransient, runNamed } from '../runs/operations.ts'
 import { checkPartName, isInTree, runKind } from '../runs/parts.ts'
 import { typeOfRun } from '../runs/record.ts'
+import { inputOf } from '../runs/values.ts'
 import { flow } from './flow.ts'
+import { startRun } from './run-handle.ts'
 
 /** Options that runs of workflows have themselves, or have not. */
 type OfJobs = 'retry' | 'timeout' | 'unique' | 'keep'
@@ -27,6 +35,12 @@ type RunsOptions = Omit<QueueOptions, OfJobs> & { readonly keep?: { readonly dea
  * ended: so a handler runs at least once, and its `key` is the same at each try.
  * @throws KeelsonError `CONFIG`
  */
+export function queue<J, R, Given>(
+  name: string,
+  handler: (job: J, attempt: JobTry) => R,
+  options: QueueOptions & QueueSchema<Given, J>,
+): Queue<Given, Awaited<R>, J>
+/** A queue whose jobs have no schema: its handler gets each as it was added. */
 export function queue<J, R = unknown>(
   name: string,
   handler: (job: J, attempt: JobTry) => R,
@@ -34,7 +48,7 @@ export function queue<J, R = unknown>(
 ): Queue<J, Awaited<R>>
 /**
  * A queue with a workflow as its handler starts one run for each job, under the key of the job, and
- * the job ends with the run, whose output is its result.
+ * the job ends with the run, whose output is its result. A job is parsed by the `input` of the workflow.
  */
 export function queue<J, R = unknown>(
   name: string,
@@ -60,7 +74,8 @@ export function queue(name: string, ...given: readonly unknown[]): Queue<never> 
     throw configError(`queue.${name}.handler`, 'a function or a workflow', handler)
   if (isWorkflow) {
     const workflow = handler as Workflow<unknown, unknown>
-    const terms = queueTerms(name, 'inputs', runner(workflow), options, asRun)
+    const { input } = workflow.options
+    const terms = queueTerms(name, 'inputs', runner(workflow), options, asRun, input)
     return queueOf(terms, { takesRuns: false, starts: workflow.name })
   }
   const terms = queueTerms(
@@ -76,6 +91,7 @@ export function queue(name: string, ...given: readonly unknown[]): Queue<never> 
 const queueOf = (terms: QueueTerms, of: Pick<Queue, 'takesRuns' | 'starts'>): Queue<never> => ({
   sort: 'queue',
   name: terms.name,
+  input: terms.input,
   ...of,
   children: () => queueSpecs(terms),
 })
@@ -162,7 +178,7 @@ const runner =
     const wasDead = failure !== undefined && claim.attempt === 1
     // Until its run goes on the next try is to ask for that, too.
     attempt.counts = !wasDead
-    const started = asked(attempt, () => runs.start(workflow, job as J, { id }))
+    const started = asked(attempt, () => startRun(app, workflow, () => inputOf(job), { id }))
     const { repeated, result } = await started
     const goesOn = async (): Promise<void> => {
       if ((await runs.read('get', workflow, id))?.status === 'blocked') return

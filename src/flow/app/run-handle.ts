@@ -5,8 +5,16 @@ import { argument } from '../../check.ts'
 import { errorOf, invalidArgument } from '../../errors.ts'
 import { noOptions, ownOf } from '../../own-names.ts'
 import { call } from '../../runtime/index.ts'
+import type { InferInput } from '../../schema.ts'
 import type { AppContext } from '../../supervisors/index.ts'
-import type { Answer, Queries, UpdateValue, Workflow } from '../runs/body.ts'
+import type {
+  Answer,
+  AnyWorkflow,
+  CheckedOptions,
+  StartRunOptions,
+  UpdateValue,
+  Workflow,
+} from '../runs/body.ts'
 import type { RunEnd, RunMessages, SignalRequest } from '../runs/messages.ts'
 import {
   cancelOptions,
@@ -14,13 +22,14 @@ import {
   keyText,
   resultOptions,
   signalOptions,
+  startOf,
   updateOptions,
   workflowOf,
 } from '../runs/options.ts'
-import { answerOf, entitiesOf, failure } from '../runs/parts.ts'
+import { answerOf, declaredPart, entitiesOf, failure } from '../runs/parts.ts'
 import type { RunState, RunStatus } from '../runs/record.ts'
 import { notNow } from '../runs/turns.ts'
-import { copied } from '../runs/values.ts'
+import { copied, hashOf, type Input, ifStorable, parsedInput } from '../runs/values.ts'
 
 /** The answer to a cancel. False: the run had ended, or its end had begun, with this status. */
 export type Cancelled = { readonly accepted: boolean; readonly status: RunStatus }
@@ -28,7 +37,16 @@ export type Cancelled = { readonly accepted: boolean; readonly status: RunStatus
 /** The arguments of a query after what was reported. */
 export type QueryArguments<F> = F extends (reported: never, ...rest: infer Rest) => unknown
   ? Rest
-  : never
+  : F extends { readonly input: infer Schema }
+    ? [argument: InferInput<Schema>]
+    : never
+
+/** The answer of a query. */
+export type QueryAnswer<F> = F extends (...args: never) => infer A
+  ? Awaited<A>
+  : F extends { readonly answer: (...args: never) => infer A }
+    ? Awaited<A>
+    : never
 
 /**
  * A run of a workflow that ends with an `O`, takes the signals `S`, and answers the queries `Q` and the
@@ -87,7 +105,7 @@ export interface Handle<O = unknown, S = never, Q = unknown, U = unknown> {
   query<N extends keyof Q & string>(
     name: N,
     ...argument: QueryArguments<Q[N]>
-  ): Promise<Q[N] extends (...args: never) => infer A ? Awaited<A> : never>
+  ): Promise<QueryAnswer<Q[N]>>
   /**
    * A stream that the body of the run writes, or a step, for its readers. It may begin later, and is
    * closed when the run has ended. It is deleted with the run: readers end with `BAD_CURSOR` then.
@@ -122,7 +140,8 @@ export const runHandle = <I, O, S, Q, U>(
     },
     signal: async (name, value, options = noOptions, ...surplus: []) => {
       exactly('signal(name, value, { id })', surplus)
-      return answerOf(app, run, call(ref, 'signal', signalOf(name, value, options)))
+      const request = signalOf(app, type, name, value, options)
+      return answerOf(app, run, call(ref, 'signal', request))
     },
     cancel: async (options = noOptions, ...surplus: []) => {
       exactly('cancel({ reason, force })', surplus)
@@ -133,10 +152,13 @@ export const runHandle = <I, O, S, Q, U>(
       exactly('update(name, value, { id, timeoutMs })', surplus)
       const { timeoutMs, ...others } = updateOptions(options, argument('', 'an update'))
       const checked = keyText(name, argument('name'))
-      const sent = copied(value, `the update ${name}`)
-      const request = { name: checked, value: sent, ...others }
-      const checks = type.options?.updates ?? {}
-      await ownOf(checks, name)?.(sent as never)
+      const of = `the update ${checked}`
+      const { check, input } = ownOf(optionsOf(app, type)?.updates ?? {}, checked) ?? {}
+      const sent = copied(input ? input(value, of) : value, of)
+      const hash =
+        input && others.id !== undefined ? ifStorable(() => hashOf({ name, value }, of)) : undefined
+      const request = { name: checked, value: sent, ...others, ...(hash && { hash }) }
+      await check?.(sent as never)
       const asked = call(ref, 'update', request as SignalRequest, { timeoutMs })
       const answer = await answerOf(app, run, asked, 'has not answered the update')
       if (answer.kind === 'ok') return answer.value as never
@@ -150,28 +172,64 @@ export const runHandle = <I, O, S, Q, U>(
   }
 }
 
-/** A signal as it is sent, checked. */
-export const signalOf = (name: unknown, value: unknown, options: { readonly id?: string }) => ({
-  name: keyText(name, argument('name')),
-  value: copied(value, `the signal ${name}`),
-  ...signalOptions(options, argument('', 'a signal')),
-})
+/** The options of a workflow, be it given by its name alone. */
+const optionsOf = (app: unknown, type: AnyWorkflow): CheckedOptions | undefined =>
+  declaredPart(app, 'workflow', type as Workflow, ({ options }) => options !== undefined)?.options
+
+/** The input of a run, as the schema of its workflow makes it. @throws KeelsonError `INVALID_ARGUMENT` */
+export const inputFor = (app: unknown, type: AnyWorkflow, input: unknown): Input =>
+  parsedInput(input, optionsOf(app, type)?.input)
+
+/** Starts a run. `input`: as `inputFor` makes it, or one that was parsed before. */
+export const startRun = async <I, O, S, Q, U>(
+  app: Pick<AppContext, 'entity'>,
+  type: Workflow<I, O, S, Q, U>,
+  inputOf: () => Input,
+  options: StartRunOptions,
+): Promise<Handle<O, S, Q, U>> => {
+  const { id, ...others } = startOf(type, options)
+  const ref = entitiesOf<RunMessages>(app, 'workflow', workflowOf(type).name).ref(id)
+  const request = { ...inputOf(), ...others }
+  const asked = call(ref, 'start', request)
+  const { repeated, end } = await answerOf(app, { type: type.name, id }, asked)
+  return runHandle(app, type, id, repeated, end)
+}
+
+/** A signal as it is sent, checked, and parsed if it has a schema. */
+export const signalOf = (
+  app: unknown,
+  type: AnyWorkflow,
+  name: unknown,
+  value: unknown,
+  options: { readonly id?: string },
+) => {
+  const checked = keyText(name, argument('name'))
+  const of = `the signal ${checked}`
+  const parse = ownOf(optionsOf(app, type)?.signals ?? {}, checked)
+  return {
+    name: checked,
+    value: copied(parse ? parse(value, of) : value, of),
+    ...signalOptions(options, argument('', 'a signal')),
+  }
+}
 
 /** The answer to a query, which is called here, with what the body has reported last. */
 const answered = async (
   app: Pick<AppContext, 'entity'>,
-  { name: workflow, options }: Workflow,
+  type: Workflow,
   id: string,
   name: string,
   given: readonly unknown[],
 ): Promise<unknown> => {
-  const queries: Queries = options?.queries ?? {}
+  const queries = optionsOf(app, type)?.queries ?? {}
   const query = ownOf(queries, name)
   if (!query) throw invalidArgument('name', oneOfText(Object.keys(queries)), name)
   exactly('query(name, argument)', given.slice(1))
-  const found = await entitiesOf(app, 'workflow', workflow).load(id)
+  const [argument] = given
+  const parsed = query.input ? query.input(argument, `the argument of the query ${name}`) : argument
+  const found = await entitiesOf(app, 'workflow', workflowOf(type).name).load(id)
   if (!found) throw notNow('answer a query', id, undefined)
-  return query((found as RunState).progress as never, given[0] as never)
+  return query.answer((found as RunState).progress as never, parsed as never)
 }
 
 const oneOfText = (names: readonly string[]): string =>

@@ -6,6 +6,7 @@ import { noOptions } from '../../own-names.ts'
 import type { Workflow } from '../runs/body.ts'
 import { missed, overlap } from '../runs/options.ts'
 import { checkPartName, type FlowPart } from '../runs/parts.ts'
+import { inputOf } from '../runs/values.ts'
 import { CronTimes } from '../schedule/cron.ts'
 import {
   declaredSchedule,
@@ -15,6 +16,7 @@ import {
 } from '../schedule/schedule-entity.ts'
 import type { Scheduled, ScheduleOptions } from '../schedule/schedule-plan.ts'
 import { flow } from './flow.ts'
+import { inputFor, startRun } from './run-handle.ts'
 
 /** A schedule. */
 export interface Schedule extends FlowPart {
@@ -37,7 +39,12 @@ const named = (name: string) => ({ sort: 'workflow', name }) as Workflow<unknown
 
 /** How schedules start runs and hear of their ends. */
 export const runStarter: RunStarter = {
-  begin: (app, workflow, id, input) => flow(app).start(named(workflow), input, { id }),
+  begin: (app, workflow, id, input, time) => {
+    const type = named(workflow)
+    // That of a schedule was parsed when it was given.
+    const own = () => (input ? inputOf(input[0]) : inputFor(app, type, time))
+    return startRun(app, type, own, { id })
+  },
   ended: (app, workflow, id) =>
     flow(app)
       .handle(named(workflow), id)

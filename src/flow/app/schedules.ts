@@ -14,11 +14,12 @@ import {
   answerOf,
   entitiesOf,
   isInTree,
+  runKind,
   scheduleId,
   scheduleKind,
   schedulesKind,
 } from '../runs/parts.ts'
-import { encoded, inputOf } from '../runs/values.ts'
+import { encoded, type Input, inputOf } from '../runs/values.ts'
 import { cronPattern, timeZone } from '../schedule/cron.ts'
 import { brokenBy, type ScheduleMessages } from '../schedule/schedule-entity.ts'
 import type {
@@ -30,6 +31,7 @@ import type {
   ScheduleOptions,
 } from '../schedule/schedule-plan.ts'
 import { KnownZones } from '../schedule/zone-offsets.ts'
+import { inputFor } from './run-handle.ts'
 
 /** A schedule. Times in ms since 1970. */
 export type ScheduleRow = {
@@ -141,14 +143,12 @@ export class Schedules {
     const at = argument('', 'a schedule')
     const own = readOptions(options, createNames, at)
     const { input: _, ...checked } = createOptions(own, at)
-    const declared: Declared = {
-      cron: cronPattern(pattern, argument('cron')),
-      ...checked,
-      workflow: workflowOf(workflow).name,
-      ...inputIn(own),
-    }
+    const cron = cronPattern(pattern, argument('cron'))
+    const { name: type } = workflowOf(workflow)
     const ref = this.#made(name(given), 'made')
-    entitiesOf(this.#app, 'workflow', declared.workflow)
+    entitiesOf(this.#app, 'workflow', type)
+    const input = inputIn(own, (input) => inputFor(this.#app, workflow, input))
+    const declared: Declared = { cron, ...checked, workflow: type, ...input }
     return answerOf(this.#app, { schedule: given }, call(ref, 'create', declared))
   }
 
@@ -163,10 +163,13 @@ export class Schedules {
     const at = argument('', 'a change')
     const own = readOptions(changes, changeNames, at)
     const { input: _, ...checked } = changeOptions(own, at)
-    const changed = { ...checked, ...inputIn(own) } as Partial<Declared>
-    if (Object.keys(changed).length === 0)
+    if (Object.keys(checked).length === 0 && !('input' in own))
       throw refusal(argument('changes'), 'a cron pattern or an option', 'none')
     const ref = this.#made(name(given), 'changed')
+    const plan =
+      'input' in own ? await this.#app.entity<unknown, Plan>(schedulesKind).load(given) : undefined
+    const input = inputIn(own, (input) => this.#inputOf(plan, input))
+    const changed = { ...checked, ...input } as Partial<Declared>
     await answerOf(this.#app, { schedule: given }, call(ref, 'change', changed))
   }
 
@@ -249,6 +252,12 @@ export class Schedules {
     throw invalidArgument('what', 'get or list', what)
   }
 
+  /** An input, as the schema of the workflow makes it. A schedule that is not there takes none. */
+  #inputOf(plan: Plan | undefined, input: unknown): Input {
+    if (!plan || !isInTree(this.#app, runKind(plan.workflow))) return inputOf(input)
+    return inputFor(this.#app, { sort: 'workflow', name: plan.workflow }, input)
+  }
+
   async #pause(given: string, isPaused: boolean): Promise<void> {
     const ref = this.#ref(name(given))
     await answerOf(this.#app, { schedule: given }, call(ref, 'pause', isPaused))
@@ -311,9 +320,12 @@ const treeSchedules = (app: App): readonly string[] => {
     .sort()
 }
 
-const inputIn = (options: { readonly input?: unknown }): Pick<Declared, 'input'> => {
+const inputIn = (
+  options: { readonly input?: unknown },
+  made: (input: unknown) => Input,
+): Pick<Declared, 'input'> => {
   if (!('input' in options)) return {}
-  const { input } = inputOf(options.input)
+  const { input } = made(options.input)
   if (input === undefined) return { input: [] }
   const { length } = encoded(input, 'the input').bytes
   if (length <= inputBytesMax) return { input: [input] }

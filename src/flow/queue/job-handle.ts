@@ -12,7 +12,7 @@ import { delay, exactly, priority, resultOptions, shortText } from '../runs/opti
 import { copied } from '../runs/values.ts'
 import type { JobLook } from './job-look.ts'
 import { askQueue, jobNumber, queueRef, retryJob } from './queue-handle.ts'
-import type { Queue } from './queue-terms.ts'
+import type { Queue, StoredJob } from './queue-terms.ts'
 
 /** The changes of a job. */
 export type JobUpdate = {
@@ -74,7 +74,11 @@ type App = Pick<AppContext, 'entity'>
 const updated = object({ delay: optional(delay), priority: optional(priority) })
 
 /** The handle of a job. @throws KeelsonError `INVALID_ARGUMENT` */
-export const jobHandle = <J, R>(app: App, queue: Queue<J, R>, id: string): JobHandle<J, R> => {
+export const jobHandle = <J, R, K>(
+  app: App,
+  queue: Queue<J, R, K>,
+  id: string,
+): JobHandle<StoredJob<J, K>, R> => {
   const number = jobNumber(id)
   queueRef(app, queue)
   return {

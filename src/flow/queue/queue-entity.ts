@@ -2,7 +2,7 @@
  * The entity of a queue, and what keeps it awake. Its jobs are its own rows. Its handlers run in the
  * background (`queue-runner.ts`): a caller never waits for one.
  */
-import { type DurableServer, shardTime } from '../../actors/index.ts'
+import { type DurableServer, madeOf, shardTime } from '../../actors/index.ts'
 import { invalidArgument, missingDeclaration } from '../../errors.ts'
 import { type ChildSpec, noReply, placeIn, reply } from '../../runtime/index.ts'
 import { kindSpec } from '../../supervisors/index.ts'
@@ -16,7 +16,8 @@ import type { QueueTerms } from './queue-terms.ts'
 export const queueSpecs = (terms: QueueTerms): readonly ChildSpec[] => {
   const kind = queueKind(terms.name)
   // The processes of one instance share their memory, those of another one do not.
-  const entity = (): ChildSpec => kindSpec(kind, queueServer(terms))
+  const server = (): Server => Object.assign(queueServer(terms), { [madeOf]: terms })
+  const entity = (): ChildSpec => kindSpec(kind, server())
   return [{ ...entity(), start: (context) => entity().start(context) }, keptAwake(kind, queueId)]
 }
 

@@ -4,6 +4,7 @@ import { argument, object, optional, or } from '../../check.ts'
 import { invalidArgument, KeelsonError, type KeptError } from '../../errors.ts'
 import { noOptions } from '../../own-names.ts'
 import { call, type Ref } from '../../runtime/index.ts'
+import type { Parse } from '../../schema.ts'
 import type { AppContext } from '../../supervisors/index.ts'
 import type { ChangedLimits, LimitsLook } from '../book/queue-limits.ts'
 import { deadRow, numberOf } from '../book/queue-rows.ts'
@@ -12,11 +13,11 @@ import type { Look } from '../looks/look.ts'
 import type { Duration } from '../runs/body.ts'
 import type { EnteringRun } from '../runs/messages.ts'
 import { delay, pageOptions, part, priority, shortText } from '../runs/options.ts'
-import { answerOf, entitiesOf, queueId } from '../runs/parts.ts'
+import { answerOf, declaredPart, entitiesOf, queueId } from '../runs/parts.ts'
 import { type JobsOptions, type JobsPage, jobsIn } from './job-look.ts'
 import { storable } from './queue-job.ts'
 import type { QueueLook, QueueMessages, QueuePlace, SentJob } from './queue-messages.ts'
-import type { Queue } from './queue-terms.ts'
+import type { Queue, StoredJob } from './queue-terms.ts'
 
 /** The options of a job. */
 export type JobOptions = {
@@ -75,7 +76,10 @@ export const addJobs = async <J>(
   if (!Array.isArray(jobs)) throw invalidArgument('jobs', 'a list', jobs)
   if (typeof optionsOf !== 'function') throw invalidArgument('optionsOf', 'a function', optionsOf)
   // A hole in the list is a job like any other.
-  const sent = Array.from(jobs, (job) => sentJob(job, optionsOf(job)))
+  const parse = inputParse(app, queue)
+  const sent = Array.from(jobs, (job, at) =>
+    sentJob(job, optionsOf(job), parse, jobs.length > 1 ? `jobs[${at}]` : undefined),
+  )
   const added: Added[] = []
   for (let from = 0; from < sent.length; from += jobsMax)
     added.push(
@@ -91,12 +95,22 @@ const jobOptions = object({
   delay: or(delay, 0),
 })
 
+/** The schema of the jobs of a queue, be it given by its name alone. */
+const inputParse = <J>(app: App, queue: Queue<J>): Parse | undefined =>
+  declaredPart<Pick<Queue, 'name' | 'input'>>(app, 'queue', queue, () => 'takesRuns' in queue)
+    ?.input
+
 /** The job as it is sent to its queue. @throws KeelsonError `INVALID_ARGUMENT`, `TOO_LARGE` */
-export const sentJob = (job: unknown, options: JobOptions): SentJob => {
+export const sentJob = (
+  job: unknown,
+  options: JobOptions,
+  parse: Parse | undefined,
+  of = 'the job',
+): SentJob => {
   const checked = jobOptions(options, argument('', 'a job'))
   const { unique, key = '', priority, delay: delayMs } = checked
   // A copy: its caller may change the job before the turn that stores it.
-  const { value, bytes } = storable(job, 'the job')
+  const { value, bytes } = storable(parse ? parse(job, of) : job, 'the job')
   return { job: value, key, priority, unique, delayMs, bytes }
 }
 
@@ -156,27 +170,27 @@ export const placeOfRun = async (
   askQueue(app, { sort: 'queue', name: queue } as Queue, (ref) => call(ref, 'place', run))
 
 /** A page of the jobs of a queue that are in one state. */
-export function* listedJobs<J, R>(
+export function* listedJobs<J, R, K>(
   app: App,
-  queue: Queue<J, R>,
+  queue: Queue<J, R, K>,
   options: JobsOptions,
-): Look<JobsPage<J, R>> {
-  return (yield* jobsIn(app, nameOf(queue), options)) as JobsPage<J, R>
+): Look<JobsPage<StoredJob<J, K>, R>> {
+  return (yield* jobsIn(app, nameOf(queue), options)) as JobsPage<StoredJob<J, K>, R>
 }
 
 /** A page of the dead jobs of a queue. */
-export function* deadJobs<J>(
+export function* deadJobs<J, K>(
   app: App,
-  queue: Queue<J>,
+  queue: Queue<J, unknown, K>,
   options: DeadOptions = noOptions,
-): Look<DeadPage<J>> {
+): Look<DeadPage<StoredJob<J, K>>> {
   const { limit, cursor } = pageOptions(options, argument('', 'a page'))
   const after = cursor === undefined ? {} : { cursor: deadRow(jobNumber(cursor, 'cursor')) }
   const page = yield* listedJobs(app, queue, { state: 'dead', limit, ...after })
   return {
     entries: page.entries.map(({ id, input, key, priority, addedAt, tries, failedAt, error }) => ({
       id,
-      job: input as J,
+      job: input as StoredJob<J, K>,
       key,
       priority,
       addedAt,

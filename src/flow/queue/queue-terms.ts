@@ -1,6 +1,7 @@
 /** The options of a queue, checked, as its runner uses them. Pure. */
 import { type Check, config, object, optional, or, type Place, wholeFrom } from '../../check.ts'
 import type { FullRetry, Retry } from '../../clock.ts'
+import { type Parse, type StandardSchema, schema } from '../../schema.ts'
 import { limitChecks, perKeyDefault } from '../book/queue-limits.ts'
 import type { QueueLimits } from '../book/queue-types.ts'
 import type { Duration } from '../runs/body.ts'
@@ -39,6 +40,9 @@ export type QueueOptions = {
   readonly keep?: { readonly dead?: Duration; readonly results?: Duration }
 }
 
+/** The schema of the jobs of a queue: each is parsed where it is added, and its handler gets what the schema makes. */
+export type QueueSchema<Given, J> = { readonly input: StandardSchema<Given, J> }
+
 /** The name, the limits and the handler of a queue, with every default filled in. */
 export type QueueTerms = {
   readonly name: string
@@ -48,14 +52,24 @@ export type QueueTerms = {
   readonly handler: (job: unknown, attempt: RunningTry) => unknown
   /** Its jobs are runs that begin with a place here: these are not looked at or removed as jobs. */
   readonly takesRuns: boolean
+  /** Parses its jobs, where they are added. */
+  readonly input: Parse | undefined
 }
 
-/** A queue of jobs that are a `J`, whose handler returns an `R`. */
-export interface Queue<J = never, R = unknown> extends FlowPart {
+/** The jobs as they are stored: without a schema they are what callers give. */
+export type StoredJob<J, K> = unknown extends K ? J : K
+
+/**
+ * A queue of jobs that are a `J`, whose handler returns an `R`. `K`: the jobs as its schema makes them;
+ * without one they stay a `J`.
+ */
+export interface Queue<J = never, R = unknown, K = unknown> extends FlowPart {
   readonly sort: 'queue'
+  /** @internal Parses its jobs. */
+  readonly input: Parse | undefined
   /** It has no handler: its jobs are the runs of workflows that name it. */
   readonly takesRuns: boolean
-  readonly [types]?: { readonly job: (job: J) => void; readonly result: R }
+  readonly [types]?: { readonly job: (job: J) => void; readonly result: R; readonly stored: K }
 }
 
 declare const types: unique symbol
@@ -85,7 +99,14 @@ const unique: Check<number | undefined, 'until-ended' | Duration> = or(
 
 /** The options of a queue by what its jobs are: workflows have tries and times of their own. */
 const tables = {
-  jobs: object({ ...shared, keep, unique, retry: optional(retry), timeout: optional(duration) }),
+  jobs: object({
+    ...shared,
+    keep,
+    unique,
+    input: optional(schema),
+    retry: optional(retry),
+    timeout: optional(duration),
+  }),
   inputs: object({ ...shared, keep, unique }),
   runs: object({ ...shared, keep: or(object({ dead }), {}) }),
 }
@@ -95,7 +116,7 @@ type AnyOptions = Omit<Partial<Jobs>, 'keep'> & ReturnType<typeof tables.runs> &
 type Kept = { readonly keep: { readonly results?: number | undefined } }
 
 /**
- * The terms of a queue, with the tries of `jobs` by default. @throws KeelsonError `CONFIG`
+ * The terms of a queue, with the tries of `tries` by default. `jobs`: the schema of its workflow. @throws KeelsonError `CONFIG`
  */
 export const queueTerms = (
   name: string,
@@ -103,9 +124,11 @@ export const queueTerms = (
   handler: QueueTerms['handler'],
   given: QueueOptions,
   tries?: Retry,
+  jobs?: Parse,
 ): QueueTerms => {
   const checked: AnyOptions = tables[of](given, config(`queue.${name}`))
-  const { rate, unique: uniqueMs, keep, timeout: timeoutMs, retry = tries, ...bounds } = checked
+  const { rate, unique: uniqueMs, keep, timeout: timeoutMs, retry = tries, ...rest } = checked
+  const { input = jobs, ...bounds } = rest
   const policy = policyOf(retry)
   const limits = {
     triesMax: policy.max,
@@ -118,5 +141,5 @@ export const queueTerms = (
     resultsMs: keep.results,
     rate: rate && { max: rate.max, perMs: rate.per, key: rate.key },
   }
-  return { name, limits, retry: policy, timeoutMs, handler, takesRuns: of === 'runs' }
+  return { name, limits, retry: policy, timeoutMs, handler, input, takesRuns: of === 'runs' }
 }

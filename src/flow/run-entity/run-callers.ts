@@ -89,7 +89,10 @@ export const updateCalls = (activations: RunActivations): RunCalls<'update'> => 
       const { id } = request
       const known = id === undefined ? undefined : await knownUpdate(id, context)
       const { name, value } = request
-      const hash = id === undefined ? undefined : hashOf({ name, value }, `the update ${name}`)
+      const hash =
+        id === undefined
+          ? undefined
+          : (request.hash ?? hashOf({ name, value }, `the update ${name}`))
       if (known?.hash !== undefined && known.hash !== hash)
         return refuse(state, context, otherUpdate(context.id, `${id}`))
       if (known?.outcome) return reply(known.outcome, state)

@@ -3,6 +3,7 @@
  * its mailbox (`activation.ts`), so no call waits for a step.
  */
 
+import { madeOf } from '../../actors/index.ts'
 import { isKeelsonError, keptError } from '../../errors.ts'
 import { claimRejections } from '../../process-events.ts'
 import { type ChildSpec, call, noReply, reply } from '../../runtime/index.ts'
@@ -33,7 +34,8 @@ import { enterQueue, forkCalls, startCalls, startTimer } from './run-start.ts'
 /** The part of the tree with the runs of a workflow. */
 export const runKindSpec = (workflow: Workflow): ChildSpec => {
   const kind = runKind(workflow.name)
-  const spec = (): ChildSpec => kindSpec(kind, runServer(workflow), { idleMs })
+  const server = (): RunServer => Object.assign(runServer(workflow), { [madeOf]: workflow })
+  const spec = (): ChildSpec => kindSpec(kind, server(), { idleMs })
   // The processes of one instance share their memory, those of another one do not.
   return { ...spec(), start: (context) => claiming(spec(), context) }
 }

@@ -1,6 +1,7 @@
 /** The types of workflows: what their bodies get and do. Types only. */
 import type { Retry } from '../../clock.ts'
 import type { AppContext } from '../../runtime/index.ts'
+import type { InferInput, InferOutput, Parse, StandardSchema } from '../../schema.ts'
 import type { AttributeValue } from '../attributes/attributes.ts'
 import type { FlowPart } from './parts.ts'
 import type { RunStatus } from './record.ts'
@@ -250,16 +251,114 @@ export type Keep = {
  * The queries of a workflow by their names. Each is a pure function of what the body has reported
  * last, or `undefined`, and of the argument of its caller.
  */
-export type Queries = Readonly<Record<string, (reported: never, argument: never) => unknown>>
+export type Queries = Readonly<
+  Record<string, ((reported: never, argument: never) => unknown) | QuerySchemas>
+>
 
-/** The options of a workflow. */
-export type WorkflowOptions<Q extends Queries = Queries, U = object> = {
+// The schemas of a workflow: what its callers give and get, and what its body does, by what each takes and makes.
+
+/** An update with schemas: of its value, and of the answer that its handler gives. */
+export type UpdateSchemas<Given = unknown, Got = unknown, Made = unknown, Answered = unknown> = {
+  readonly input: StandardSchema<Given, Got>
+  readonly output?: StandardSchema<Made, Answered>
+}
+
+/** A query whose argument has a schema. */
+export type QuerySchemas<Given = unknown, Got = unknown> = {
+  readonly input: StandardSchema<Given, Got>
+  readonly answer: (reported: never, argument: never) => unknown
+}
+
+/** The terms of an update: a schema of its value, schemas, or a check at the caller. */
+type UpdateTerm<F> =
+  | StandardSchema<unknown, UpdateValue<F>>
+  | UpdateSchemas<unknown, UpdateValue<F>, Answer<F>>
+  | ((value: UpdateValue<F>) => unknown)
+
+/** A name that the body takes, if its context says which. */
+type KnownNames<Given, Known> = {
+  readonly [N in keyof Given]: [keyof Known] extends [never]
+    ? unknown
+    : N extends keyof Known
+      ? unknown
+      : never
+}
+
+/** The schema of the value of an update, if it has one. */
+type ValueSchema<T> = T extends StandardSchema
+  ? T
+  : T extends { readonly input: infer Schema }
+    ? Schema
+    : never
+
+/** The names that have a schema of their value. */
+type WithSchema<V> = { [N in keyof V]: [ValueSchema<V[N]>] extends [never] ? never : N }[keyof V]
+
+type AnswerSchema<T> = T extends StandardSchema
+  ? never
+  : T extends { readonly output: infer Schema extends StandardSchema }
+    ? Schema
+    : never
+
+/** The updates of a body by their schemas. */
+export type UpdatesOfBody<V> = {
+  readonly [N in WithSchema<V>]: (
+    value: InferOutput<ValueSchema<V[N]>>,
+  ) => [AnswerSchema<V[N]>] extends [never] ? unknown : InferInput<AnswerSchema<V[N]>>
+}
+
+/** The updates of a run for its callers. `U`: the ones in the context of its body. */
+export type UpdatesOfCaller<U, V> = [WithSchema<V>] extends [never]
+  ? U
+  : Omit<U, WithSchema<V>> & {
+      readonly [N in WithSchema<V>]: (
+        value: InferInput<ValueSchema<V[N]>>,
+      ) => [AnswerSchema<V[N]>] extends [never]
+        ? N extends keyof U
+          ? Answer<U[N]>
+          : unknown
+        : InferOutput<AnswerSchema<V[N]>>
+    }
+
+/** The signals of a run for its callers. `S`: the ones in the context of its body. */
+export type SignalsOfCaller<S, G> = [keyof G] extends [never]
+  ? S
+  : Omit<S, keyof G> & { readonly [N in keyof G]: InferInput<G[N]> }
+
+/** The argument that a query gets is what its schema makes. */
+type QueryTerms<Q> = {
+  readonly [N in keyof Q]: Q[N] extends { readonly input: infer Schema }
+    ? {
+        readonly input: unknown
+        readonly answer: (reported: never, argument: InferOutput<Schema>) => unknown
+      }
+    : unknown
+}
+
+/**
+ * The schemas of a workflow. Each value is parsed once, where it enters, and what the schema makes of it
+ * is stored and handled. `I`, `O`, `S` and `U` are those of the body.
+ */
+type WorkflowSchemas<I, O, S, Q extends Queries, U, CI, CO, G, V> = {
+  /** Of the input, parsed at the start. */
+  readonly input?: StandardSchema<CI, I>
+  /** Of the output, parsed when the body has returned it: one that is refused fails the run. */
+  readonly output?: StandardSchema<O, CO>
+  /** Of the values of signals by their names, each parsed at its caller. */
+  readonly signals?: G & { readonly [N in keyof S]?: StandardSchema<unknown, S[N]> } & KnownNames<
+      G,
+      S
+    >
   /**
-   * Checks of updates by their names. Each gets the value at the caller, before anything is stored,
-   * and refuses it by its error.
+   * Schemas of updates by their names, each parsed at its caller: of the value, or `{ input, output }`
+   * with that of the answer. Or a check, which gets the value at the caller and refuses it by its error.
    */
-  readonly updates?: { readonly [N in keyof U]?: (value: UpdateValue<U[N]>) => unknown }
-  readonly queries?: Q
+  readonly updates?: V & { readonly [N in keyof NoInfer<U>]?: UpdateTerm<U[N]> } & KnownNames<V, U>
+  readonly queries?: Q & QueryTerms<Q>
+}
+
+/** The options of a workflow that are no functions or schemas. */
+type WorkflowTerms = {
   /** The version of the body, from 1. */
   readonly version?: number
   /** Older bodies by their versions, for runs that began with them. */
@@ -277,10 +376,40 @@ export type WorkflowOptions<Q extends Queries = Queries, U = object> = {
   readonly queue?: string
 }
 
+/** The options of a workflow, with its schemas. The types are as of `WorkflowSchemas`. */
+export type OptionsOfWorkflow<I, O, S, Q extends Queries, U, CI, CO, G, V> = WorkflowTerms &
+  WorkflowSchemas<I, O, S, Q, U, CI, CO, G, V>
+
+/** The options of a workflow without schemas. */
+export type WorkflowOptions<Q extends Queries = Queries, U = object> = WorkflowTerms & {
+  /**
+   * Checks of updates by their names. Each gets the value at the caller, before anything is stored,
+   * and refuses it by its error.
+   */
+  readonly updates?: { readonly [N in keyof U]?: (value: UpdateValue<U[N]>) => unknown }
+  readonly queries?: Q
+}
+
+/** The terms of an update, checked. */
+export type CheckedUpdate = {
+  readonly check?: (value: never) => unknown
+  readonly input?: Parse
+  readonly output?: Parse | undefined
+}
+
+/** A query, checked. */
+export type CheckedQuery = {
+  readonly input?: Parse
+  readonly answer: (reported: never, argument: never) => unknown
+}
+
 /** The options of a workflow, checked: with defaults, and durations in ms. */
 export type CheckedOptions = {
-  readonly updates: Readonly<Record<string, (value: never) => unknown>>
-  readonly queries: Queries
+  readonly input: Parse | undefined
+  readonly output: Parse | undefined
+  readonly signals: Readonly<Record<string, Parse>>
+  readonly updates: Readonly<Record<string, CheckedUpdate>>
+  readonly queries: Readonly<Record<string, CheckedQuery>>
   readonly version: number
   readonly previous: Readonly<Record<number, UntypedBody>>
   readonly deadline: number | undefined

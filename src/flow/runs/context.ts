@@ -7,13 +7,15 @@ import { checkStreamName, messageText, shardTime } from '../../actors/index.ts'
 import { argument } from '../../check.ts'
 import { errorOf, invalidArgument, KeelsonError, type KeptError, keptError } from '../../errors.ts'
 import { failureRecord } from '../../failure-record.ts'
-import { noOptions } from '../../own-names.ts'
+import { noOptions, ownOf } from '../../own-names.ts'
 import { claim } from '../../process-events.ts'
+import type { Parse } from '../../schema.ts'
 import { attributeChanges } from '../attributes/attributes.ts'
 import type {
   AllOptions,
   BodyStream,
   Branch,
+  CheckedOptions,
   ChildOptions,
   Ctx,
   Duration,
@@ -36,8 +38,9 @@ import {
   workflowOf,
 } from './options.ts'
 import type { RunState } from './record.ts'
+import type { Replay } from './replay.ts'
 import type { SaidMessages } from './said.ts'
-import { copied, hashOfText, inputOf, progressOf } from './values.ts'
+import { copied, hashOfText, type Input, inputOf, parsedInput, progressOf } from './values.ts'
 
 /** The activation of a run, for the context of its body. */
 export interface BodyHost {
@@ -51,6 +54,7 @@ export interface BodyHost {
   readonly isBodyOver: boolean
   /** The time of the last outcome. */
   readonly time: number
+  readonly replay: Pick<Replay, 'knows'>
   ask(parts: ActiveParts): Active
   /** The body waits no more for the operations of this scope, which stay unsettled. */
   leave(scope: Scope, reason: unknown): void
@@ -182,7 +186,7 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
       workflowOf(type)
       const { id, onCancel, attributes } = childOptions(options, argument('', 'a child'))
       const full = this.#keyOf(key)
-      const own = inputOf(input, `the input of the child ${key}`)
+      const own = childInput(host.replay, full, type, input)
       const { promise } = host.ask({
         kind: 'child',
         key: full,
@@ -268,11 +272,16 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
     const answers = async (value: unknown): Promise<void> => {
       this.#takes(name, handler, number + 1)
       const ctx = new RunCtx(host, this.#scope.branch(`${key}/`))
-      const outcome = await answerOf(name, () => handler(value as never, ctx))
+      const full = `$answer ${key}`
+      const outcome = await answerOf(
+        name,
+        () => handler(value as never, ctx),
+        this.#parsesAnswer(name, full),
+      )
       const { update = '' } = asked.recorded ?? {}
       await host.ask({
         kind: 'answer',
-        key: `$answer ${key}`,
+        key: full,
         scope: this.#scope,
         answer: { update, outcome },
       }).promise
@@ -290,6 +299,13 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
       void handled.then(() => host.handling.delete(handled))
     }
     asked.promise.then(handles, () => undefined)
+  }
+
+  /** The schema of the answer of an update, which parses it once: a replay has it. */
+  #parsesAnswer(name: string, key: string): Parse | undefined {
+    const { workflow, replay } = this.#host
+    const parse = ownOf(workflow.options.updates, name)?.output
+    return parse && replay.knows(key) !== 'decided' ? parse : undefined
   }
 
   report(progress: unknown): void {
@@ -361,7 +377,9 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
     if (this.#host.hasBegunAgain) return undefined as never
     return this.#answers('again', () => {
       this.#host.expectBody()
-      this.#host.again(copied(input, 'the input of `again`'))
+      const parse = this.#host.workflow.options.input
+      const of = 'the input of `again`'
+      this.#host.again(copied(parse ? parse(input, of) : input, of))
       throw new KeelsonError('CLOSED', 'the body begins again')
     })
   }
@@ -431,6 +449,33 @@ const asObject = (thrown: unknown): unknown =>
   (typeof thrown === 'object' && thrown !== null) || typeof thrown === 'function'
     ? thrown
     : errorOf(keptError(thrown))
+
+/**
+ * The input of a child. It is parsed when the body asks for the child first. A replay of one that has
+ * ended has no use for it; of another one the start is asked for again, which the child knows by what
+ * the body gave. If the schema refuses that now, no outcome says so: the run cannot go on in this program.
+ * @throws KeelsonError `INVALID_ARGUMENT`
+ */
+const childInput = (
+  replay: BodyHost['replay'],
+  key: string,
+  { options }: { readonly options?: Pick<CheckedOptions, 'input'> },
+  given: unknown,
+): (() => Input) => {
+  const of = `the input of the child ${key}`
+  const parse = options?.input
+  const known = parse ? replay.knows(key) : 'nothing'
+  if (known === 'decided') return () => inputOf(undefined)
+  try {
+    const input = parsedInput(given, parse, of)
+    return () => input
+  } catch (error) {
+    if (known === 'nothing') throw error
+    return () => {
+      throw error
+    }
+  }
+}
 
 /** A body that has completed waits until the updates that it has are answered. */
 export const whenAnswered = async (handling: ReadonlySet<Promise<unknown>>): Promise<void> => {

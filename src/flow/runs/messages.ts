@@ -45,6 +45,8 @@ export type SignalRequest = {
   readonly name: string
   readonly value: unknown
   readonly id?: string | undefined
+  /** Of an update whose value a schema has made: the hash of what its caller gave. */
+  readonly hash?: string | undefined
 }
 
 /** The answer of an update, or the end of a run that will not answer it. */

@@ -17,6 +17,7 @@ import {
   type Traced,
   type TraceScope,
 } from '../../runtime/index.ts'
+import type { Parse } from '../../schema.ts'
 import type { Attributes } from '../attributes/attributes.ts'
 import { tracedTry } from '../tracing/traced-work.ts'
 import { makeTurn } from './activation-turns.ts'
@@ -430,9 +431,15 @@ const overOf = (active: Active): Promise<void> =>
   new Promise((resolve) => void active.whenOver(() => resolve()))
 
 /** The outcome of the handler of an update. */
-export const answerOf = async (name: string, handle: () => unknown): Promise<Outcome> => {
+export const answerOf = async (
+  name: string,
+  handle: () => unknown,
+  parse?: Parse,
+): Promise<Outcome> => {
   try {
-    return outcomeOf(await handle(), `the answer of the update ${name}`)
+    const answer = await handle()
+    const of = `the answer of the update ${name}`
+    return outcomeOf(parse ? parse(answer, of) : answer, of)
   } catch (error) {
     return { kind: 'error', error: failureRecord(error) }
   }
@@ -454,7 +461,7 @@ const performChild = async (
   if (number === undefined || active.isOver || carrier.isCancelling) return
   const { root = `${type}/${id}` } = state
   const parent = parentOf(type, id, state, number)
-  const request: StartRequest = { ...input, ...(attributes && { attributes }), parent, root }
+  const request: StartRequest = { ...input(), ...(attributes && { attributes }), parent, root }
   try {
     const asked = askUntil(carrier, active, () => call(runOf(background, child), 'start', request))
     if (!(await asked)) return
@@ -596,7 +603,8 @@ export type ActiveParts = {
 /** A child. Without an id it has a hash of its key. `isAbandoned`: it goes on when its parent ends. */
 export type Child = {
   readonly id: string | undefined
-  readonly input: Input
+  /** @throws KeelsonError `INVALID_ARGUMENT`, which blocks the run */
+  readonly input: () => Input
   readonly attributes: Attributes | undefined
   readonly isAbandoned: boolean
 }

@@ -29,11 +29,14 @@ import {
 import type { Retry } from '../../clock.ts'
 import { invalidArgument, keptError } from '../../errors.ts'
 import { ownOf } from '../../own-names.ts'
+import { isSchema, schema } from '../../schema.ts'
 import { checkEntityId } from '../../storage/index.ts'
 import { retryOptions } from '../../supervisors/index.ts'
 import { type Attributes, attributes } from '../attributes/attributes.ts'
 import type {
   CheckedOptions,
+  CheckedQuery,
+  CheckedUpdate,
   Duration,
   Queries,
   StepStreamOptions,
@@ -177,12 +180,29 @@ const bodies: Check<Readonly<Record<number, UntypedBody>>> = (found, at) => {
   throw refusal(at, 'functions by their versions', wrong)
 }
 
-const queries: Check<Queries> = recordOf(functionOf<Queries[string]>())
+const queryTerms = object({ input: schema, answer: functionOf<CheckedQuery['answer']>() })
 
-const updates = recordOf(functionOf()) as Check<CheckedOptions['updates']>
+const queries: Check<CheckedOptions['queries'], Queries> = recordOf(
+  (found, at): CheckedQuery =>
+    typeof found === 'function'
+      ? { answer: found as CheckedQuery['answer'] }
+      : (queryTerms(found, at) as CheckedQuery),
+) as never
+
+const updateTerms = object({ input: schema, output: optional(schema) })
+
+/** A schema may be a function, and so may a check. */
+const updates: Check<CheckedOptions['updates'], object> = recordOf((found, at): CheckedUpdate => {
+  if (isSchema(found)) return { input: schema(found, at) }
+  if (typeof found === 'function') return { check: found as CheckedUpdate['check'] & object }
+  return updateTerms(found, at) as CheckedUpdate
+}) as never
 
 /** The options of `workflow`. */
 export const workflowOptions = object({
+  input: optional(schema),
+  output: optional(schema),
+  signals: or(recordOf(schema), {}),
   queries: or(queries, {}),
   updates: or(updates, {}),
   version: or(wholeFrom(1), 1),

@@ -3,7 +3,7 @@
  * children, which are made at each start, so that one part may run in several instances. The entity
  * of a queue or a schedule is kept awake.
  */
-import type { EntityHandle } from '../../actors/index.ts'
+import { type EntityHandle, madeOf } from '../../actors/index.ts'
 import { backoffMs } from '../../clock.ts'
 import {
   configError,
@@ -64,6 +64,18 @@ export const entitiesOf = <M>(
     throw invalidArgument(sort, `a ${sort} of the tree`, name)
   }
 }
+
+/**
+ * A part as it is declared: the prompt and a schedule have its name alone, and find it in the tree.
+ * `undefined`: it has not run here.
+ */
+export const declaredPart = <P extends { readonly name: string }>(
+  app: unknown,
+  sort: 'workflow' | 'queue',
+  part: P,
+  isWhole: (part: P) => boolean,
+): P | undefined =>
+  isWhole(part) ? part : (entitiesOf(app, sort, part.name)[madeOf] as P | undefined)
 
 /**
  * The same for a part that stored data names.

@@ -111,6 +111,13 @@ export class Replay<A extends Asked = Asked> {
     if (this.inFlight.size >= inFlightMax) throw tooBusy()
   }
 
+  /** Whether the run has the outcome of an operation that its body asks for, or its row alone. */
+  knows(key: string): 'decided' | 'begun' | 'nothing' {
+    const recorded = this.#recorded.get(key)
+    if (!recorded) return 'nothing'
+    return recorded.outcome ? 'decided' : 'begun'
+  }
+
   /** A turn has recorded the present row of an operation. */
   record(recorded: Recorded): void {
     const { key } = recorded

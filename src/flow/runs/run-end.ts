@@ -54,7 +54,11 @@ export const endOfBody = async (
   input: unknown,
 ): Promise<BodyEnd> => {
   try {
-    const output = await body(new RunCtx(activation, activation.scope) as never, input as never)
+    const returned = await body(new RunCtx(activation, activation.scope) as never, input as never)
+    const { workflow } = activation
+    // A schema is of the present body: one of `previous` ends as it did.
+    const parse = body === workflow.body ? workflow.options.output : undefined
+    const output = parse ? parse(returned, outputText) : returned
     await whenAnswered(activation.handling)
     return { status: 'completed', output }
   } catch (error) {

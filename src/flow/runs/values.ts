@@ -2,6 +2,7 @@
 
 import { sha256 } from '../../bytes/sha256.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import type { Parse } from '../../schema.ts'
 import { canonicalValue, decodeValue, encodeValue, type StoredValue } from '../../storage/index.ts'
 import type { Outcome, UnreadUpdate } from './record.ts'
 
@@ -56,6 +57,26 @@ export const inputOf = (input: unknown, of = 'the input'): Input => {
   if (input === undefined) return { input, inputHash: '' }
   const stored = encoded(input, of)
   return { input: decodeValue(stored), inputHash: hashOfStored(canonicalValue(stored)) }
+}
+
+/**
+ * The input as a schema makes it, with the hash of the given one: a start is known by what its caller
+ * gives, whatever the schema makes of it the next time. A given input that cannot be stored has no hash.
+ * @throws KeelsonError as `encoded`, and `INVALID_ARGUMENT` if the schema refuses it
+ */
+export const parsedInput = (given: unknown, parse: Parse | undefined, of = 'the input'): Input => {
+  if (!parse) return inputOf(given, of)
+  const { input, inputHash } = inputOf(parse(given, of), of)
+  return { input, inputHash: ifStorable(() => inputOf(given).inputHash) ?? inputHash }
+}
+
+/** A hash of what a caller gives to a schema; `undefined`: it cannot be stored. */
+export const ifStorable = (hash: () => string): string | undefined => {
+  try {
+    return hash()
+  } catch {
+    return undefined
+  }
 }
 
 /**

@@ -33,6 +33,7 @@ import {
   planStarted,
   planTriggered,
   runIdOf,
+  type Scheduled,
   startable,
   timeOf,
 } from './schedule-plan.ts'
@@ -64,8 +65,14 @@ type App = Pick<AppContext, 'entity'>
 
 /** How schedules start runs, which are named by their times. */
 export type RunStarter = {
-  /** Starts a run, once. */
-  readonly begin: (app: App, workflow: string, id: string, input: unknown) => Promise<unknown>
+  /** Starts a run, once, with the input of its schedule, or with its time. */
+  readonly begin: (
+    app: App,
+    workflow: string,
+    id: string,
+    input: Declared['input'],
+    time: Scheduled,
+  ) => Promise<unknown>
   /** Resolves when a run has ended, in any way. Rejects while it cannot be known. */
   readonly ended: (app: App, workflow: string, id: string) => Promise<unknown>
 }
@@ -273,7 +280,7 @@ const begin = async (
 ): Promise<string> => {
   const id = runIdOf(name, mark)
   try {
-    await begin(app, workflow, id, input ? input[0] : { at: timeOf(mark) })
+    await begin(app, workflow, id, input, { at: timeOf(mark) })
   } catch (error) {
     // An earlier try has started it, with the input before a change.
     if (!isKeelsonError(error, 'CONFLICT')) throw error

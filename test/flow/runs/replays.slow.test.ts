@@ -1,6 +1,11 @@
 /** Replays: what a body gets again, changes of a body, and the next body. */
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
-import { type Ctx, type FlowEvents, workflow } from '../../../src/flow/index.ts'
+import {
+  type Ctx,
+  type FlowEvents,
+  type WorkflowOptions,
+  workflow,
+} from '../../../src/flow/index.ts'
 import { type KeelsonError, telemetry } from '../../../src/index.ts'
 import { flowWorld } from '../../support/worlds/flow-world.ts'
 import { codeOf } from '../../support/worlds/simulated-instance.ts'
@@ -8,7 +13,7 @@ import { codeOf } from '../../support/worlds/simulated-instance.ts'
 /** A workflow `w` with this body. */
 const of = (
   body: (ctx: Ctx<{ go: undefined }>, input: number) => Promise<unknown>,
-  options: Parameters<typeof workflow>[2] = {},
+  options: WorkflowOptions = {},
 ) => workflow('w', body, options)
 
 /** Starts the run `1`, and lets it come to its sleep of a minute. */
