@@ -86,11 +86,11 @@ describe('the schema of an input', () => {
     at = 0
     const first = await w.during(w.flow.start(stamped, { name: 'Eve' }, { id: '1' }))
     const again = await w.during(w.flow.start(stamped, { name: 'Eve' }, { id: '1' }))
-    const other = w.flow.start(stamped, { name: 'Ada' }, { id: '1' })
+    const other = codeOf(w.flow.start(stamped, { name: 'Ada' }, { id: '1' }))
 
     expect([first.repeated, again.repeated]).toEqual([false, true])
     expect(await w.during(again.result())).toEqual({ name: 'Eve', at: 1 })
-    expect(await w.during(codeOf(other))).toBe('CONFLICT')
+    expect(await w.during(other)).toBe('CONFLICT')
   })
 
   test('is that of the tree for a caller that has the name of the workflow alone', async () => {
