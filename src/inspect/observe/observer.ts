@@ -7,6 +7,7 @@ import type { OwnersWay } from '../../actors/index.ts'
 import { invalidArgument, isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
 import type { Planned, Refusal } from '../../observe/index.ts'
 import { type App, innerParts } from '../../supervisors/index.ts'
+import { readError } from '../../thrown.ts'
 import { answerLooks } from '../answers/member-looks.ts'
 import { ownerOf } from '../answers/process-finder.ts'
 import { answerTroubled } from '../answers/troubled-entities.ts'
@@ -78,7 +79,7 @@ export class Observer {
   }
 
   async #answer(message: Readonly<Record<string, unknown>>, user: string): Promise<unknown> {
-    const { look, query, plan, act, planned } = message
+    const { look, query, plan, act, planned, isForOwner } = message
     const member = optionalText(Object(query ?? plan ?? act) as Query, 'member')
     const { questions: way, shards } = this.#app[innerParts]
     if (way && member !== undefined && member !== way.member) {
@@ -89,9 +90,11 @@ export class Observer {
     if (typeof look === 'string') {
       const asked = Object(query) as Query
       const owner = way && ownerFor(this.#app, look, asked)
-      if (!way || owner === undefined) return this.#looks.answer(look, asked)
-      // The page goes on to show this member.
-      const there = await askedThere(way, owner, this.#forwarded(message, user), undefined)
+      // Two members may disagree about the owner: the question goes to one of them, and no further.
+      if (!way || owner === undefined || isForOwner === true) return this.#looks.answer(look, asked)
+      // The page goes on to show this member, and its choice does not lead the question back here.
+      const forOwner = { ...message, query: { ...asked, member: owner }, isForOwner: true }
+      const there = await askedThere(way, owner, this.#forwarded(forOwner, user), undefined)
       const { data } = answerIn(JSON.parse(there) as Answered) as { data: object }
       return { header: this.#looks.header(), data: { ...data, member: owner } }
     }
@@ -190,7 +193,8 @@ const ownerFor = (app: App, look: string, query: Query): string | undefined => {
   return isOne ? ownerOf(app, { kind, id }) : undefined
 }
 
-const refusalOf = (error: unknown): Refusal => ({
-  code: isKeelsonError(error) ? error.code : 'FAILED',
-  message: shortText(reasonText(error)),
-})
+/** Its message has no code: a refusal that members pass on would get it once more at each of them. */
+const refusalOf = (error: unknown): Refusal =>
+  isKeelsonError(error)
+    ? { code: error.code, message: shortText(readError(error).message) }
+    : { code: 'FAILED', message: shortText(reasonText(error)) }

@@ -1,7 +1,7 @@
 /** One page shows all members: each question and action goes to the member that its user has chosen. */
 import { expect, test } from 'vitest'
 import { passed } from '../../../src/clock.ts'
-import { supervisor, worker } from '../../../src/index.ts'
+import { entity, supervisor, worker } from '../../../src/index.ts'
 import { answerPages, Observer } from '../../../src/inspect/observe/observer.ts'
 import type { Header, Overview } from '../../../src/observe/index.ts'
 import { createSystem } from '../../../src/runtime/index.ts'
@@ -20,6 +20,7 @@ const two = async (write = false) => {
     logs.set(member, logger)
     const app = supervisor('app', {}, [
       worker('clerk', idle, { arg: null, name: 'clerk' as never }),
+      entity('order', { init: () => 'new', calls: {} }),
     ])
     return { app, system: createSystem({ clock: world.clock, logger }) }
   })
@@ -57,6 +58,32 @@ test('a question for a member that is none is refused, and makes none', async ()
   })
   expect((await look('header', {})).header).toMatchObject({ members: ['a', 'b'] })
   expect(a.health().members?.map(({ member }) => member)).toEqual(['a', 'b'])
+})
+
+test('an entity of any member is shown, whichever member the page has chosen', async () => {
+  const { a, look } = await two()
+  const ids = Array.from({ length: 8 }, (_, at) => String(at))
+  const owners = ids.map((id) => (a.entities.isElsewhere(`order/${id}`) ? 'b' : 'a'))
+  expect([...new Set(owners)].sort()).toEqual(['a', 'b'])
+
+  for (const member of ['a', 'b'])
+    for (const [at, id] of ids.entries()) {
+      const { header, data } = await look('entity', { kind: 'order', id, member })
+      const shown: { readonly member?: string } = data
+      expect([header.member, shown.member ?? member]).toEqual([member, owners[at]])
+    }
+})
+
+test('a refusal of another member has its code once, and its text without the code', async () => {
+  const { asked } = await two()
+  const query = { kind: 'order', id: '' }
+  const [own, other] = [
+    await asked({ look: 'entity', query }),
+    await asked({ look: 'entity', query: { ...query, member: 'b' } }),
+  ]
+
+  expect(own).toMatchObject({ code: 'INVALID_ARGUMENT', message: expect.stringMatching(/^id: /) })
+  expect(other).toEqual(own)
 })
 
 test('a member without an answer is a refusal', async () => {
