@@ -399,6 +399,7 @@ export {
   birthKeyOf,
   birthRows,
   chunkNumberOf,
+  entityHeads,
   entityOfStream,
   entityStream,
   isEntityStream,

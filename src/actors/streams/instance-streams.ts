@@ -13,6 +13,7 @@ import {
 import type { System } from '../../runtime/index.ts'
 import {
   compareKeys,
+  entityHeads,
   entityOfStream,
   isExpired,
   isStream,
@@ -107,8 +108,8 @@ export class InstanceStreams {
       return headAt(shardAsked(this.shards, index), ownerName(owner, argument('owner')))
     })
     way.answer('streams.list', (payload) => {
-      const [indexes, prefix, after, limit] = payload as readonly unknown[]
-      const terms = listTerms({ prefix, after, limit }, argument('streams'))
+      const [indexes, prefix, after, limit, of] = payload as readonly unknown[]
+      const terms = listTerms({ prefix, after, limit, of }, argument('streams'))
       return foundFor(this.shards, indexes, (shards) => listed(shards, terms))
     })
   }
@@ -156,6 +157,7 @@ const listTerms = object({
   prefix: or(text, ''),
   after: or(text, ''),
   limit: wholeFrom(1, listMax),
+  of: or(text, ''),
 })
 
 /** The head of a stream at this member; `null` without one. */
@@ -164,19 +166,25 @@ export const headAt = async (shard: WritingShard, owner: string): Promise<Stream
   return headIn(shard.view(), owner, shard.now()) ?? null
 }
 
-/** Which streams to list. */
-export type ListTerms = { readonly prefix: string; readonly after: string; readonly limit: number }
+/** Which streams to list. `of`: those of this actor; empty for the streams by themselves. */
+type ListTerms = {
+  readonly prefix: string
+  readonly after: string
+  readonly limit: number
+  readonly of: string
+}
 
 /** The streams in these shards, those of each in the order of their names. */
 export const listed = async (
   shards: readonly WritingShard[],
-  { prefix, after, limit }: ListTerms,
+  { prefix, after, limit, of }: ListTerms,
 ): Promise<readonly ListedStream[]> => {
   const found: ListedStream[] = []
   for (const shard of shards) {
     if ((await shard.settled()).kind !== 'open') throw shard.unavailable()
-    const { gte, ...range } = streamHeads(prefix)
-    const from = compareKeys(after, prefix) < 0 ? { gte } : { gt: streamHeads(after).gte }
+    const heads = (begin: string) => (of === '' ? streamHeads(begin) : entityHeads(of, begin))
+    const { gte, ...range } = heads(prefix)
+    const from = compareKeys(after, prefix) < 0 ? { gte } : { gt: heads(after).gte }
     let count = 0
     for (const [key, row] of shard.view().rows({ ...range, ...from } as never)) {
       if (count === limit) break

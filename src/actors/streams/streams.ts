@@ -8,6 +8,7 @@ import { noOptions } from '../../own-names.ts'
 import {
   compareKeys,
   entityStream,
+  isEntity,
   offsetOf,
   type ProducerNumber,
   placeIn,
@@ -110,6 +111,8 @@ export type StreamListOptions = {
   readonly after?: string
   /** At most so many, 1 to 1,000; by default 100. */
   readonly limit?: number
+  /** The streams of this actor, named as events name it: `chat/lobby`. */
+  readonly of?: string
 }
 
 /** The most messages of one append, and their most bytes: a link takes no more. */
@@ -148,7 +151,7 @@ export class Streams {
   }
 
   /**
-   * The streams by themselves, in the order of their names.
+   * The streams by themselves, or those of an actor, in the order of their names.
    * @throws KeelsonError `INVALID_ARGUMENT`, `SHARD_DOWN`, `CLOSED`
    */
   async list(options: StreamListOptions = noOptions): Promise<readonly StreamFacts[]> {
@@ -157,16 +160,19 @@ export class Streams {
       prefix = '',
       after = '',
       limit = 100,
-    } = ownOptions(options, ['prefix', 'after', 'limit'])
+      of,
+    } = ownOptions(options, ['prefix', 'after', 'limit', 'of'])
     for (const [path, given] of Object.entries({ prefix, after }))
       if (typeof given !== 'string') throw invalidArgument(path, 'a text', given)
     wholeFrom(1, listMax)(limit, argument('limit'))
-    const terms = { prefix, after, limit }
+    if (of !== undefined && !isEntity(of)) throw invalidArgument('of', "'chat/lobby'", of)
+    const terms = { prefix, after, limit, of: of ?? '' }
+    const { shards } = this.#streams
     const found = await overOwners(
-      this.#streams.shards,
+      of === undefined ? shards : [this.#streams.shardOf(of)],
       (shards) => listed(shards, terms),
       'streams.list',
-      [prefix, after, limit],
+      [prefix, after, limit, terms.of],
       (sent: readonly ListedStream[]) => sent,
     )
     const all = found.flat().sort(([a], [b]) => compareKeys(a, b))

@@ -56,11 +56,12 @@ const act =
 
 const commands: Readonly<Record<string, GroupedCommand<StreamsCommand>>> = {
   list: command(
-    `  keelson streams list [--prefix P] [--after NAME] [--limit N] [--json]
-      The streams by themselves of an instance that runs, in the order of their names.`,
+    `  keelson streams list [--of ACTOR] [--prefix P] [--after NAME] [--limit N] [--json]
+      The streams by themselves of an instance that runs, in the order of their names; or those of
+      an actor or a run, such as chat/lobby.`,
     [],
-    (_, options) => [['streams', [options]]],
-    { prefix: text, after: text, limit: whole(1, undefined), json: flag },
+    (_, { of, ...options }) => [['streams', of === undefined ? [options] : [of, options]]],
+    { of: text, prefix: text, after: text, limit: whole(1, undefined), json: flag },
   ),
   show: command(
     `  keelson streams show NAME [--from OFFSET] [--json]

@@ -6,7 +6,8 @@ import { invalidArgument } from '../../errors.ts'
 import { noOptions } from '../../own-names.ts'
 import { redacted } from '../../redaction.ts'
 import { offsetOf, placeIn, workerKind } from '../../storage/index.ts'
-import type { App } from '../../supervisors/index.ts'
+import { type App, durableActors } from '../../supervisors/index.ts'
+import { flowKind } from '../recorder/flow-names.ts'
 import { printable } from '../text/paint.ts'
 import { bytesText, countText, pluralText } from '../text/quantities.ts'
 import { lineText } from '../text/shown-text.ts'
@@ -32,10 +33,13 @@ type Showing = { readonly from?: string; readonly last?: number; readonly json?:
 const lastAtOnce = 20
 const valueWidth = 120
 
-/** `streams()`, `stream('import/7')`, `stream('chat/lobby', 'events')`, `tail(…, 100)`. */
+/** `streams()`, `streams('chat/lobby')`, `stream('import/7')`, `stream('chat/lobby', 'events')`, `tail(…, 100)`. */
 export const streamWords = (app: App, { reveals }: ShownValues) => ({
-  streams: async ({ json, ...options }: Listing = noOptions): Promise<View> => {
-    const found = await app.streams.list({ limit: 100, ...options })
+  streams: async (...given: unknown[]): Promise<View> => {
+    const [of, listing = noOptions] = typeof given[0] === 'string' ? given : [undefined, ...given]
+    const { json, ...options } = listing as Listing
+    const owner = of === undefined ? noOptions : { of: ownerIn(app, of as string) }
+    const found = await app.streams.list({ limit: 100, ...options, ...owner })
     return view(json, { streams: found }, ({ streams }) => streamTable(streams))
   },
   stream: async (...given: unknown[]): Promise<View> => {
@@ -66,11 +70,24 @@ const sourceIn = (app: App, [first, ...others]: readonly unknown[]) => {
   if (typeof first !== 'string') throw invalidArgument('stream', "'import/7'", first)
   const [name, ...rest] = others
   if (typeof name !== 'string') return { source: app.streams.open(first) as Source, rest: others }
-  const [, kind = '', id = ''] = /^([^/]+)\/(.+)$/s.exec(first) ?? []
-  if (id === '') throw invalidArgument('stream', "'chat/lobby', 'events'", first)
+  const [kind, id] = partsOf(ownerIn(app, first))
   const source =
     kind === workerKind ? app.workerStream(id, name) : app.entity(kind).stream(id, name)
   return { source, rest }
+}
+
+/** An actor as its kind and its id: `chat/lobby`; of a run its workflow and id name it: `agent/42`. */
+const ownerIn = (app: App, named: string): string => {
+  const [kind, id] = partsOf(named)
+  if (id === '') throw invalidArgument('stream', "'chat/lobby', 'events'", named)
+  const { kinds } = app[durableActors].entities
+  const ofRun = flowKind('workflow', kind)
+  return !kinds.includes(kind) && kinds.includes(ofRun) ? `${ofRun}/${id}` : named
+}
+
+const partsOf = (actor: string): readonly [kind: string, id: string] => {
+  const [, kind = '', id = ''] = /^([^/]+)\/(.+)$/s.exec(actor) ?? []
+  return [kind, id]
 }
 
 /** The offset before the last messages. */

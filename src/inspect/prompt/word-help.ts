@@ -214,7 +214,10 @@ const commands: readonly (readonly [string, string])[] = [
     "streams(), stream('import/7')",
     'the streams by themselves; one of them with its last messages',
   ],
-  ["stream('chat/lobby', 'events')", 'the same of a stream of a durable actor'],
+  [
+    "streams('chat/lobby'), stream('chat/lobby', 'events')",
+    'the same of a durable actor, or of a run',
+  ],
   ["tail('import/7', 100)", 'the next messages of a stream, as they come'],
   ['projections()', 'each projection: lag, rows, outbox, suspensions'],
   ['cluster()', 'the member in its cluster: its phase, its epoch, and what its lease has left'],

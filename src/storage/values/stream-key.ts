@@ -76,6 +76,10 @@ export const streamHeadKey = (owner: string): string => headPrefix + owner
 export const streamHeads = (prefix: string): RowRange =>
   rowsBeginning(headPrefix + ownerPrefix + prefix)
 
+/** The heads of the streams of an entity whose names begin with `prefix`, in the order of names. */
+export const entityHeads = (entity: string, prefix: string): RowRange =>
+  rowsBeginning(`${headPrefix}${entity}\0${prefix}`)
+
 /** The heads of all streams, those of actors too. */
 export const allStreamHeads = rowsOf('streamHead')
 
@@ -85,7 +89,7 @@ export const isHeadAlone = (headKey: string): boolean =>
 
 /** The name of the stream with this head. */
 export const streamNameIn = (headKey: string): string =>
-  headKey.slice(headPrefix.length + ownerPrefix.length)
+  streamNameOf(headKey.slice(headPrefix.length))
 
 /** The key of the chunk that begins with the message of a number. */
 export const streamChunkKey = (owner: string, birth: string, number: number): string =>

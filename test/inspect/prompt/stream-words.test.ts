@@ -1,5 +1,6 @@
 /** What the prompt and `keelson streams` show of durable streams. */
 import { expect, test } from 'vitest'
+import { flow, flows, workflow } from '../../../src/flow/index.ts'
 import { call, type DurableServer, entity, ok, reply, supervisor } from '../../../src/index.ts'
 import { parseCommandLine } from '../../../src/inspect/cli/command-line.ts'
 import { ShownValues } from '../../../src/inspect/prompt/shown-values.ts'
@@ -74,6 +75,32 @@ test('a stream of an actor is named by both, and its tail gives messages as they
   expect((await during(words.stream('chat/lobby', 'events'))).text).toContain("text: 'three'")
 })
 
+test('the streams of an actor are listed by its name, and those of a run by workflow and id', async () => {
+  const agent = workflow('agent', (ctx) => {
+    ctx.stream('out').append({ said: 'hello' })
+    return ctx.sleep('rest', 60_000)
+  })
+  const chats = entity('chat', chat)
+  const parts = [chats, flows({ workflows: [agent] })]
+  const { app, during } = await started({ app: supervisor('app', {}, parts) })
+  const words = streamWords(app, new ShownValues(false))
+  await during(call(app.entity(chats).ref('lobby'), 'say', 'one'))
+  await during(call(app.entity(chats).ref('lobby2'), 'say', 'one'))
+  await during(flow(app).start(agent, undefined, { id: '42' }))
+  await during(app.streams.open('events').append(1))
+
+  const namesIn = async (...given: unknown[]) => {
+    const { text } = await during(words.streams(...given, { json: true }))
+    return JSON.parse(text).streams.map(({ name }: { name: string }) => name)
+  }
+  expect(await namesIn('chat/lobby')).toEqual(['events'])
+  expect(await namesIn('agent/42')).toEqual(['out'])
+  expect(await namesIn('chat/none')).toEqual([])
+  expect(await namesIn()).toEqual(['events'])
+  expect((await during(words.stream('agent/42', 'out'))).text).toContain("said: 'hello'")
+  await expect(during(words.streams('chat'))).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+})
+
 test('the tail of a stream ends with it', async () => {
   const { app, clock, during, words } = await world()
   const lines: string[] = []
@@ -92,6 +119,9 @@ test('`keelson streams` is a line of the prompt', () => {
   }
   expect(callsOf('list --prefix a --limit 3')).toEqual([
     ['streams', [expect.objectContaining({ prefix: 'a', limit: 3 })]],
+  ])
+  expect(callsOf('list --of chat/lobby')).toEqual([
+    ['streams', ['chat/lobby', expect.not.objectContaining({ of: 'chat/lobby' })]],
   ])
   expect(callsOf('show a --json')).toEqual([['stream', ['a', { json: true }]]])
   expect(callsOf('tail a --last 5')).toEqual([
