@@ -80,6 +80,7 @@ import {
   placingOf,
 } from './run-end.ts'
 import { SaidMessages } from './said.ts'
+import type { StepStreams } from './step-streams.ts'
 import {
   blockedBy,
   blocking,
@@ -548,12 +549,13 @@ export class RunActivation implements EndingActivation, Notified {
     this.#idles()
   }
 
-  async record(active: Active, change: Partial<Operation>): Promise<void> {
+  async record(active: Active, change: Partial<Operation>, done?: StepStreams): Promise<void> {
     if (active.isOver || this.isStopped) return
     active.isRecording = true
-    const recorded = await this.turn((state, context) =>
-      recording(state, context, active, change, this.present.updates),
-    )
+    const recorded = await this.turn((state, context) => {
+      done?.forget(context)
+      return recording(state, context, active, change, this.present.updates)
+    })
     active.isRecording = false
     if (recorded?.outcome) this.#recorded(recorded)
     else if (recorded) this.replay.record(recorded)

@@ -70,8 +70,11 @@ export interface Carrier {
   readonly isCancelling: boolean
   readonly present: Present
   readonly terms: Pick<ActivationTerms, 'entities'>
-  /** Records what is known of an operation, with its outcome if it has one. */
-  record(active: Active, change: Partial<Operation>): Promise<void>
+  /**
+   * Records what is known of an operation, with its outcome if it has one. `done`: the streams of the try
+   * that is its last.
+   */
+  record(active: Active, change: Partial<Operation>, done?: StepStreams): Promise<void>
   /** The run cannot go on. */
   block(error: KeptError): void
   /** The span of the activation. */
@@ -203,7 +206,7 @@ const tryStep = async (carrier: Carrier, active: Active, step: Step): Promise<vo
       if (await waitUntil(carrier, active, shardTime(carrier.background).now() + earlyMs)) continue
       return
     }
-    if (outcome.kind === 'ok') return carrier.record(active, { outcome })
+    if (outcome.kind === 'ok') return carrier.record(active, { outcome }, tried.streams)
     const inMs = isOnce || isFinal ? undefined : pauseAfter(policy, attempt, error, clock)
     const now = shardTime(carrier.background).now()
     const dueAt = inMs === undefined ? undefined : now + inMs
@@ -242,6 +245,7 @@ type Tried = {
   readonly outcome: Outcome
   readonly error?: unknown
   readonly isFinal?: boolean
+  readonly streams?: StepStreams
 }
 
 const failed = (error: unknown): Tried => ({
@@ -284,7 +288,7 @@ const outcomeOfTry = (
       const { streams } = given
       if (!streams) return triedWith(value, active.key)
       return streams.settled().then(
-        () => triedWith(value, active.key),
+        () => ({ ...triedWith(value, active.key), streams }),
         (error) => failedIn(given, error),
       )
     },

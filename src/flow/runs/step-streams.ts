@@ -31,6 +31,8 @@ type Trying = {
 export class StepStreams {
   readonly #trying: Trying
   readonly #open = new Map<string, Promise<StepStream>>()
+  /** The streams in which it is a producer. */
+  readonly #begun = new Set<string>()
   /** The appends, which the outcome of the step waits for. */
   readonly #appends: Promise<unknown>[] = []
   #isOver = false
@@ -56,15 +58,29 @@ export class StepStreams {
     for (const append of this.#appends) await append
   }
 
+  /**
+   * Forgets the producers, in the turn with the outcome of the step: no further try follows, so the
+   * streams of a run that makes steps for ever have room for the next ones.
+   */
+  forget(context: RunContext): void {
+    for (const name of this.#begun)
+      messagesOfTurn(context).act(name, { act: 'forget', id: this.#id })
+  }
+
+  get #id(): string {
+    return hashOfText(this.#trying.key).toString('hex')
+  }
+
   async #begin(name: string, retry: NonNullable<StepStreamOptions['retry']>): Promise<StepStream> {
-    const { entity, app, key, attempt, turn } = this.#trying
-    const id = hashOfText(key).toString('hex')
+    const { entity, app, attempt, turn } = this.#trying
+    const id = this.#id
     this.#expectGoing()
     const isBegun = await turn((state, context) => {
       if (isLive(state.status)) messagesOfTurn(context).act(name, { act: 'begin', id })
       return [isLive(state.status), state]
     })
     if (!isBegun) throw new KeelsonError('CLOSED', 'the run has ended')
+    this.#begun.add(name)
     const { streams } = (app as AppContext)[durableActors]
     const begun = await BegunStream.of(streams(), entity, name, id)
     // A later try may have begun it in the meantime.

@@ -11,6 +11,7 @@
  *               u64 expiry, ms | origin: owner, 8 bytes birth, u64 from, u64 number, u64 more |
  *               u32 messages | sized: messages
  *     begin     id
+ *     forget    id
  *     trim      8 bytes birth | u64 number
  *     keep      u64 ms | u64 bytes | u64 messages; 0 for no bound
  *     fork      8 bytes birth | owner of the fork
@@ -94,6 +95,8 @@ export type StreamAct =
   | StreamCreate
   /** Raises the epoch of a producer. */
   | { readonly act: 'begin'; readonly id: string }
+  /** Forgets a producer, which sends nothing any more. */
+  | { readonly act: 'forget'; readonly id: string }
   /** Opens a closed stream again. */
   | { readonly act: 'reopen' }
   /** Removes the messages before a place. */
@@ -128,6 +131,7 @@ const acts = {
   expire: 9,
   fork: 10,
   unfork: 11,
+  forget: 12,
 } as const
 
 /** The flags of a removal: it is the last one, or one of a stream of the entity. */
@@ -161,6 +165,7 @@ const writePart = (sink: PayloadSink, part: StreamPart): void => {
       writeCreate(sink, part)
       break
     case 'begin':
+    case 'forget':
       sink.text('an id of a producer', part.id, producerIdBytesMax)
       break
     case 'fork':
@@ -254,6 +259,8 @@ const readPart = (reader: PayloadReader): StreamPart => {
       return readAppend(reader, owner)
     case acts.begin:
       return { owner, act: 'begin', id: reader.text('an id of a producer', producerIdBytesMax) }
+    case acts.forget:
+      return { owner, act: 'forget', id: reader.text('an id of a producer', producerIdBytesMax) }
     case acts.reopen:
       return { owner, act: 'reopen' }
     case acts.trim: {

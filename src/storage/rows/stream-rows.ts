@@ -24,6 +24,7 @@ import {
   streamChunkKey,
   streamHeadKey,
   streamPieceKey,
+  streamPieces,
   streamProducerKey,
 } from '../values/stream-key.ts'
 import {
@@ -67,6 +68,9 @@ const longChunkMax = 64 * 1024
 /** The most chunks that a trim, and an append, remove at once. */
 const trimmedChunksMax = 1_000
 const droppedChunksMax = 8
+
+/** The most rows of pieces that go with a producer. */
+const forgottenPiecesMax = 1_000
 
 type Stamp = { readonly lsn: number; readonly time: number }
 
@@ -119,6 +123,8 @@ const applyPart = (
       return deleted(owner, head, rows)
     case 'unfork':
       return unforked(part.fork, owner, head, rows)
+    case 'forget':
+      return forgotten(part.id, owner, head, rows)
     case 'expire':
       return head
         ? aged(owner, head, rows, stamp.time)
@@ -212,7 +218,7 @@ const unforked = (
 const nothing = new Uint8Array(0)
 
 const acted = (
-  part: Exclude<StreamAct, { act: 'delete' | 'expire' | 'unfork' }>,
+  part: Exclude<StreamAct, { act: 'delete' | 'expire' | 'unfork' | 'forget' }>,
   owner: string,
   head: StreamHead,
   rows: Changing,
@@ -544,6 +550,27 @@ const trimmed = (
   for (let chunks = 0; chunks < trimmedChunksMax && isBelow(); chunks++)
     removeFirst(owner, head, rows)
   return kept(owner, head, rows, undefined, isBelow())
+}
+
+/**
+ * The producer has no row any more, so no late append of it is taken. Of very many pieces of its messages
+ * some rows stay, until the stream goes: nobody has the same id again.
+ */
+const forgotten = (
+  id: string,
+  owner: string,
+  head: StreamHead | undefined,
+  rows: Changing,
+): StreamAnswer => {
+  const key = head && streamProducerKey(owner, head.birth, id)
+  if (!head || key === undefined || !rows.get(key)) return { kind: 'removed', existed: false }
+  rows.set(key, undefined)
+  const pieces: string[] = []
+  for (const [piece] of rows.range(streamPieces(owner, head.birth, id)))
+    if (pieces.push(piece) === forgottenPiecesMax) break
+  for (const piece of pieces) rows.set(piece, undefined)
+  head.producers--
+  return kept(owner, head, rows)
 }
 
 const begun = (id: string, owner: string, head: StreamHead, rows: Changing): StreamAnswer => {

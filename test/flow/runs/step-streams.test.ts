@@ -7,6 +7,7 @@ import {
   type StepTry,
   workflow,
 } from '../../../src/flow/index.ts'
+import { entityStream } from '../../../src/storage/index.ts'
 import { flowWorld } from '../../support/worlds/flow-world.ts'
 import { codeOf } from '../../support/worlds/simulated-instance.ts'
 
@@ -128,6 +129,26 @@ describe('a step', () => {
       retry: { max: 1 },
     })
     expect(end).toMatchObject({ code: 'FAILED', cause: { code: 'INVALID_ARGUMENT' } })
+  })
+
+  test('is forgotten with its value, and kept while it may be tried again', async () => {
+    let late: StepStream<string> | undefined
+    const type = workflow('many', async (ctx: Ctx) => {
+      for (const name of ['a', 'b', 'c'])
+        await ctx.step(name, async ({ stream }) => {
+          late = await stream<string>('out')
+          await late.append(name)
+        })
+      await ctx.step('fails', failingAfter(['f'], 9), { retry: { max: 1 } }).catch(() => undefined)
+      return ctx.sleep('rest', 60_000)
+    })
+    const w = await flowWorld([type])
+    await w.during(w.flow.start(type, undefined, { id: '1' }))
+    await w.s.advance(10_000)
+    const owner = entityStream('$flow-many/1', 'out')
+    const head = await w.during(w.s.app.streams.raw().head(owner))
+    expect(head).toMatchObject({ next: 4, producers: 1 })
+    expect(await w.during(codeOf(late?.append('late') as Promise<unknown>))).toBe('EXITED')
   })
 
   test('knows its messages among those of other steps', { tags: ['ST3'] }, async () => {

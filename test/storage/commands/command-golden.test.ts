@@ -257,6 +257,7 @@ const streams: Readonly<Record<string, readonly StreamPart[]>> = {
     acting('a', { act: 'keep', keeps: { ageMs: 86_400_000, bytesMax: 0, messagesMax: 100 } }),
     acting('c', { act: 'delete' }),
   ],
+  'a producer is forgotten': [acting('a', { act: 'forget', id: 'p' })],
   'an append to one birth, of bytes, with an order': [
     {
       ...appending('a', ['x']),

@@ -247,6 +247,39 @@ test('a row is due at its end, or at the age of its first chunk, whichever comes
   expect(due()).toBe(53)
 })
 
+test('a producer that is forgotten leaves no row, its late appends are refused, and it may begin again', () => {
+  const rows = new MapRows()
+  const by = (id: string, seq: number, epoch = 0) => ({
+    producer: { id, epoch, seq, counts: 'messages' as const },
+  })
+  applied(rows, 1, acting('a', { act: 'begin', id: 'p' }))
+  for (const seq of [0, 1]) {
+    applied(rows, 2, appending('a', [`${seq}`], by('p', seq)))
+    applied(rows, 3, appending('a', [`"q"`], by('q', seq)))
+  }
+  const ofProducers = () =>
+    [...rows.rows.keys()].filter((key) => rowClassOf(key) === 'streamProducer').length
+  expect([headIn(rows).producers, ofProducers()]).toEqual([2, 4])
+
+  expect(applied(rows, 4, acting('a', { act: 'forget', id: 'p' }))).toMatchObject({
+    kind: 'stream',
+  })
+  expect([headIn(rows).producers, ofProducers()]).toEqual([1, 2])
+  expect(applied(rows, 5, appending('a', ['2'], by('p', 2)))).toMatchObject({ why: 'gap' })
+  for (const [name, id] of [
+    ['a', 'p'],
+    ['b', 'q'],
+  ] as const)
+    expect(applied(rows, 6, acting(name, { act: 'forget', id }))).toEqual({
+      kind: 'removed',
+      existed: false,
+    })
+  expect(headIn(rows)).toMatchObject({ next: 4, producers: 1 })
+  expect(applied(rows, 7, acting('a', { act: 'begin', id: 'p' }))).toMatchObject({
+    producer: { epoch: 0, next: 0 },
+  })
+})
+
 test('a trim of a stream that is not there finds none, and makes none', () => {
   const rows = new MapRows()
   const before = { birth: '0123456789abcdef', number: 0 }

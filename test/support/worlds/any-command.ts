@@ -211,7 +211,9 @@ const anyPart: fc.Arbitrary<StreamPart> = fc.oneof(
         ...(producer && { producer: { ...producer, id: producer.id.slice(0, 60) } }),
       }),
     ),
-  fc.constantFrom('begin' as const).map((act) => acting('any', { act, id: 'p' })),
+  fc
+    .constantFrom('begin' as const, 'forget' as const)
+    .map((act) => acting('any', { act, id: 'p' })),
   fc.constantFrom('reopen' as const, 'delete' as const).map((act) => acting('any', { act })),
   fc.record({ birth, number: fc.nat() }).map((before) => acting('any', { act: 'trim', before })),
   fc
