@@ -50,6 +50,15 @@ export type Pending = {
   readonly next?: keyof typeof nextTexts
 }
 
+/** A stream of an actor or a run. `tail`: its last messages, a line each; none of streams further down. */
+export type StreamShown = {
+  readonly name: string
+  readonly messages: number
+  readonly isClosed: boolean
+  readonly writtenMs: number
+  readonly tail: readonly string[]
+}
+
 /** One durable actor as it is now. */
 export type EntityDetail = {
   /** The member that has it, if it is another one than the one that answers. Its process is there. */
@@ -79,6 +88,7 @@ export type EntityDetail = {
     readonly alarms: readonly Pending[]
     readonly calls: number
   }
+  readonly streams?: readonly StreamShown[]
   /** Absent also for a machine whose drawing does not fit into a frame. */
   readonly machine?: Machine
 }
@@ -228,6 +238,7 @@ export type RunDetail = {
     readonly child?: string
   }[]
   readonly isCut?: true
+  readonly streams?: readonly StreamShown[]
 }
 
 /** Which dead jobs. */

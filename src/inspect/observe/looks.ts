@@ -15,6 +15,7 @@ import type {
   Overview,
   Past,
   Sizes,
+  StreamShown,
   Views,
 } from '../../observe/index.ts'
 import { ownOf } from '../../own-names.ts'
@@ -30,6 +31,7 @@ import { factsOf } from '../answers/facts.ts'
 import { nextTurn } from '../answers/process-pages.ts'
 import { troublesOfAll } from '../answers/troubles-of-all.ts'
 import { causeTitle, otherOperations } from '../answers/turn-titles.ts'
+import { flowKind } from '../recorder/flow-names.ts'
 import { type Folded, foldedLatest } from '../recorder/folded-events.ts'
 import { recordsOf } from '../recorder/recorder.ts'
 import type { Records } from '../recorder/records.ts'
@@ -48,11 +50,12 @@ import { FlowRates } from './flow-rates.ts'
 import { LogTail } from './log-tail.ts'
 import { machineValue } from './machine-shown.ts'
 import { ProcessLooks } from './process-looks.ts'
-import { given, numberIn, optionalNumber, type Query } from './questions.ts'
+import { given, numberIn, optionalNumber, type Query, textIn } from './questions.ts'
 import { pendingHandlers } from './running-handlers.ts'
 import { Sampling } from './sampling.ts'
 import { shownLine } from './shown-events.ts'
 import { keyShown, replicationShown, storageShown, storeShown } from './storage-looks.ts'
+import { streamsShown } from './stream-looks.ts'
 import { fitting, lastFitting, shownTree } from './value-trees.ts'
 
 type Answers = {
@@ -106,7 +109,10 @@ export class Looks {
       process: (query) => processes.process(query),
       entities: () => this.#pace('entities', () => kindsShown(app)),
       kind: (query) => kindShown(app, query),
-      entity: (query) => entityShown(app, query),
+      entity: async (query) => {
+        const { kind, id } = entityIn(app, query)
+        return withStreams(app, kind, id, entityShown(app, query))
+      },
       history: (query) => historyShown(app, query),
       past: (query) => pastShown(app, query),
       flows: () => this.#pace('flows', () => flowsShown(app, this.#rates)),
@@ -115,7 +121,10 @@ export class Looks {
       job: (query) => jobShown(app, query),
       schedules: (query) => schedulesShown(app, query),
       runs: (query) => runsShown(app, query),
-      run: (query) => runShown(app, query),
+      run: async (query) => {
+        const kind = flowKind('workflow', textIn(query, 'type'))
+        return withStreams(app, kind, textIn(query, 'id'), await runShown(app, query))
+      },
       store: (query) => storeShown(app, query),
       key: (query) => keyShown(app, query),
       storage: (query) =>
@@ -366,4 +375,15 @@ const turnShown = (turn: PastTurn): HistoryTurn => {
       isDeleted: kind === 'end' || undefined,
     }),
   }
+}
+
+/** The answer about an actor, with its streams if it has some. */
+const withStreams = async <T extends object>(
+  app: App,
+  kind: string,
+  id: string,
+  shown: T,
+): Promise<T & { readonly streams?: readonly StreamShown[] }> => {
+  const streams = await streamsShown(app, kind, id)
+  return streams.length > 0 ? { ...shown, streams } : shown
 }

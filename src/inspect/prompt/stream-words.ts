@@ -5,8 +5,9 @@
 import { invalidArgument } from '../../errors.ts'
 import { noOptions } from '../../own-names.ts'
 import { redacted } from '../../redaction.ts'
-import { offsetOf, placeIn, workerKind } from '../../storage/index.ts'
+import { workerKind } from '../../storage/index.ts'
 import { type App, durableActors } from '../../supervisors/index.ts'
+import { offsetBefore } from '../answers/stream-places.ts'
 import { flowKind } from '../recorder/flow-names.ts'
 import { printable } from '../text/paint.ts'
 import { bytesText, countText, pluralText } from '../text/quantities.ts'
@@ -47,7 +48,7 @@ export const streamWords = (app: App, { reveals }: ShownValues) => ({
     const { from, last = lastAtOnce, json } = (rest[0] ?? noOptions) as Showing
     const facts = await source.head()
     if (!facts) throw invalidArgument('stream', 'a stream that has begun', source.name)
-    const { messages, next } = await source.page({ from: from ?? before(facts, last) })
+    const { messages, next } = await source.page({ from: from ?? offsetBefore(facts, last) })
     const shown = { ...facts, page: messages, next }
     return view(json, shown, (found) => `${factsText(found)}\n\n${linesOf(found.page)}`, reveals)
   },
@@ -88,12 +89,6 @@ const ownerIn = (app: App, named: string): string => {
 const partsOf = (actor: string): readonly [kind: string, id: string] => {
   const [, kind = '', id = ''] = /^([^/]+)\/(.+)$/s.exec(actor) ?? []
   return [kind, id]
-}
-
-/** The offset before the last messages. */
-const before = ({ start, end }: Facts, last: number): string => {
-  const [from, to] = [placeIn(start, 'start'), placeIn(end, 'end')]
-  return offsetOf({ birth: to.birth, number: Math.max(from.number, to.number - last) })
 }
 
 /** Adds messages as they come. Resolves with the line that ends them. */

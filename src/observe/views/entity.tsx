@@ -13,6 +13,7 @@ import { addressOf, type Route } from '../widgets/route.ts'
 import { Difference, NamedValue, Value } from '../widgets/values.tsx'
 import type { EntityName } from '../words.ts'
 import { FailureLines } from './failure.tsx'
+import { StreamCards } from './streams.tsx'
 
 /** The entity of a route. */
 const nameOf = ({ parts: [kind = '', ...id] }: Route): EntityName => ({ kind, id: id.join('/') })
@@ -82,6 +83,7 @@ export const EntityView = ({ data, route }: { data: EntityDetail; route: Route }
       <div class="entity">
         <div class="column">
           <Now data={data} name={{ kind, id }} />
+          <StreamCards of={data.streams} />
         </div>
         <div class="column">
           <Machine data={data} name={{ kind, id }} chosen={chosen} />

@@ -33,6 +33,7 @@ import { FailureCard, FailureLines } from './failure.tsx'
 import { QueueBadges } from './queue.tsx'
 import { ScheduleCard } from './schedules.tsx'
 import { SignalForm } from './signal.tsx'
+import { StreamCards } from './streams.tsx'
 
 type Workflow = Flows['workflows'][number]
 type Queue = Flows['queues'][number]
@@ -340,6 +341,7 @@ export const RunView = ({ data, route }: { data: RunDetail; route: Route }) => {
         >
           <Timeline run={data} end={end} now={header.at} />
         </Card>
+        <StreamCards of={data.streams} />
         {!isOver(row.status) && <SignalForm {...of} expected={awaited(data)} />}
       </div>
     </>
