@@ -83,11 +83,11 @@ export const EntityView = ({ data, route }: { data: EntityDetail; route: Route }
       <div class="entity">
         <div class="column">
           <Now data={data} name={{ kind, id }} />
-          <StreamCards of={data.streams} />
         </div>
         <div class="column">
           <Machine data={data} name={{ kind, id }} chosen={chosen} />
           <Chosen name={{ kind, id }} data={data} chosen={chosen} />
+          <StreamCards of={data.streams} />
         </div>
         <div class="column">
           <Turns

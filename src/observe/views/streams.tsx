@@ -10,16 +10,11 @@ export const StreamCards = ({ of }: { of: readonly StreamShown[] | undefined }) 
   return (
     <>
       {of?.map(({ name, messages, isClosed, writtenMs, tail }) => (
-        <Card
-          key={name}
-          title={`Stream ${name}`}
-          aside={
-            <span class="muted nowrap">
-              {`${countText(messages)} kept, last ${timeText(writtenMs, header.at)} `}
-              {isClosed && <Badge>closed</Badge>}
-            </span>
-          }
-        >
+        <Card key={name} title={name} isName>
+          <p class="muted">
+            {`Stream with ${countText(messages)} messages, the last at ${timeText(writtenMs, header.at)} `}
+            {isClosed && <Badge>closed</Badge>}
+          </p>
           {tail.length > 0 && <pre class="text">{tail.join('\n')}</pre>}
         </Card>
       ))}

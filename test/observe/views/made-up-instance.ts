@@ -69,6 +69,15 @@ const treeOf = (scenario: Scenario): TreeNode => {
   )
 }
 
+/** A stream that is written, with a long message, and one that is closed. */
+const streamsAt = (at: number) => [
+  {
+    ...{ name: 'answer', messages: 1_204, isClosed: false, writtenMs: at - 2_000 },
+    tail: ["{ type: 'token', text: 'The' }", `{ type: 'token', text: '${'long'.repeat(34)}' }`],
+  },
+  { name: 'progress', messages: 3, isClosed: true, writtenMs: at - 9 * minute, tail: [] },
+]
+
 const kindsOfProcesses = ['server', 'entity', 'supervisor', 'task']
 
 const processRow = (index: number, scenario: Scenario) => ({
@@ -362,6 +371,7 @@ export const answerOf = (
               alarms: [{ name: 'payWithin', tries: 0, dueAt: at + 9 * minute }],
             },
             machine: { ...machine, value: { paying: 'waiting' } },
+            streams: streamsAt(at),
           },
     history: () => ({
       turns: turns.map(([cause, secondsAgo, changed, error], index) => ({
@@ -460,6 +470,7 @@ export const answerOf = (
         ? waiting(query.id ?? '', at)
         : {
             row: run(query.id ?? ''),
+            streams: streamsAt(at),
             progress: { type: 'object', size: 1, members: [['charged', false]] },
             steps: [
               { key: 'reserve', kind: 'step', tries: 0, outcome: 'ok', at: startAt - 350_000 },
