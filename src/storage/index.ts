@@ -405,6 +405,7 @@ export {
   isEntityStream,
   isHeadAlone,
   isStream,
+  offsetBefore,
   offsetOf,
   offsetPlace,
   placeIn,

@@ -1,10 +1,12 @@
-/** The streams of a durable actor or a run as the page shows them: each with its last messages. */
+/**
+ * The streams of a durable actor or a run as the page shows them: each with its last messages. It is apart
+ * from `looks.ts`, which knows views and no streams.
+ */
 import { isKeelsonError } from '../../errors.ts'
 import type { StreamShown } from '../../observe/index.ts'
 import { redacted } from '../../redaction.ts'
-import { workerKind } from '../../storage/index.ts'
+import { offsetBefore, workerKind } from '../../storage/index.ts'
 import type { App } from '../../supervisors/index.ts'
-import { offsetBefore } from '../answers/stream-places.ts'
 import { lineText, shortText } from '../text/shown-text.ts'
 import { fitting } from './value-trees.ts'
 

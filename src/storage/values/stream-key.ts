@@ -133,6 +133,15 @@ export const placeIn = (offset: unknown, path: string): StreamPlace => {
   throw invalidArgument(path, 'an offset of a stream', offset)
 }
 
+/** The offset before the last `count` messages of a stream with these ends. */
+export const offsetBefore = (
+  { start, end }: { readonly start: string; readonly end: string },
+  count: number,
+): string => {
+  const [from, to] = [placeIn(start, 'start'), placeIn(end, 'end')]
+  return offsetOf({ birth: to.birth, number: Math.max(from.number, to.number - count) })
+}
+
 /** The key of an earlier piece of the messages of a producer, from the one of a number on. */
 export const streamPieceKey = (owner: string, birth: string, id: string, number: number): string =>
   `${streamProducerKey(owner, birth, id)}/${digits(number, numberDigits)}`
