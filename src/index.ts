@@ -181,6 +181,7 @@ export type {
   SyncTokenOptions,
   TurnStream,
   TypedInput,
+  TypedStore,
   UnlockOptions,
   UntilAnswer,
   WalHandle,

@@ -232,6 +232,7 @@ export {
   type WatchOptions,
 } from './store/store-watch.ts'
 export type { ByteSource } from './store/stream-source.ts'
+export type { TypedStore } from './store/typed-store.ts'
 export { Compound, LargeValue } from './store/value-reading.ts'
 export type { StreamedIn } from './store/value-streams.ts'
 export type { ChangePlace, DurableWatch, WatchBegin } from './store/watch.ts'

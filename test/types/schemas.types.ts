@@ -113,6 +113,17 @@ export const cartCalls = async (app: App): Promise<void> => {
   void count
 }
 
+export const values = async (app: App): Promise<void> => {
+  const orders = app.store.typed('orders/', order)
+  await orders.put('1', { cents: '3' })
+  const cents: number | undefined = orders.get('1')?.cents
+  // @ts-expect-error: a caller gives a text
+  await orders.put('1', { cents: 3 })
+  // @ts-expect-error: a stored value has a number
+  const text: string | undefined = orders.get('1')?.cents
+  void [cents, text]
+}
+
 type Go = Ctx<{ go: { n: string } }>
 
 export const wrongs = (): void => {

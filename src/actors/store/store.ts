@@ -7,6 +7,7 @@ import { leftUntil } from '../../clock.ts'
 import { invalidArgument } from '../../errors.ts'
 import { noOptions } from '../../own-names.ts'
 import type { System } from '../../runtime/index.ts'
+import type { StandardSchema } from '../../schema.ts'
 import { decodeValue } from '../../storage/index.ts'
 import type { Access } from '../core/access.ts'
 import { answeredAtOnce, checkedKey } from '../core/argument-check.ts'
@@ -45,6 +46,7 @@ import { StoreReader } from './store-reader.ts'
 import { StoreWatch, type WatchOptions } from './store-watch.ts'
 import { promised, StoreWriting } from './store-writing.ts'
 import type { ByteSource } from './stream-source.ts'
+import { TypedStore } from './typed-store.ts'
 import type { StreamedIn } from './value-streams.ts'
 
 /**
@@ -226,6 +228,14 @@ export class Store extends StoreReader {
     if (!this.#routes?.takesReads(shard)) return [this.get(key), this.get<T>(key)]
     const stored = await this.#routes.load(shard, key)
     return stored ? [decodeValue(stored), decodeValue(stored) as T] : [undefined, undefined]
+  }
+
+  /**
+   * The values whose keys begin with `prefix`, each parsed by a schema of Standard Schema where it is written.
+   * @throws KeelsonError `INVALID_ARGUMENT`
+   */
+  typed<In, Out>(prefix: string, schema: StandardSchema<In, Out>): TypedStore<In, Out> {
+    return new TypedStore(this, prefix, schema)
   }
 
   /** Removes the key. Answers whether it had a value. @throws as every write */
