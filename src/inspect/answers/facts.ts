@@ -1,5 +1,5 @@
 /** The facts about an instance at one time. Its troubles are judged from them. */
-import type { AppContext, Health } from '../../supervisors/index.ts'
+import { type AppContext, type Health, innerParts } from '../../supervisors/index.ts'
 import { recordsOf } from '../recorder/recorder.ts'
 import type { Recorded } from '../recorder/records.ts'
 import { packageVersion } from '../text/package-version.ts'
@@ -9,6 +9,8 @@ import { type FirstSeen, seenNow } from './first-seen.ts'
 export type Facts = {
   /** The version of this package. */
   readonly version: string
+  /** When this process began to start the instance. */
+  readonly since: number
   readonly health: Health
   /** How many processes have crashed since the start, and the last of these crashes. */
   readonly crashes: { readonly count: number; readonly last: Recorded | undefined }
@@ -25,7 +27,10 @@ export const beginFacts = (system: System): void => void recordsOf(system)
  * The present facts. The first caller in a System starts its flight recorder. It is a look: a trouble
  * that no look has seen before has begun now, as far as its source does not know better.
  */
-export const factsOf = (app: Pick<AppContext, 'health'>, system: System): Facts => {
+export const factsOf = (
+  app: Pick<AppContext, 'health' | typeof innerParts>,
+  system: System,
+): Facts => {
   const records = recordsOf(system)
   const health = app.health()
   const now = system.clock.now()
@@ -33,6 +38,7 @@ export const factsOf = (app: Pick<AppContext, 'health'>, system: System): Facts 
   records.troubles = seen
   return {
     version: packageVersion(),
+    since: app[innerParts].since,
     health,
     crashes: { count: records.total('crash'), last: records.last('crash').at(-1) },
     restarts: records.total('restart'),

@@ -17,6 +17,7 @@ export type HealthAnswer = Omit<Facts, 'now' | 'seen'> & {
 /** The health and the troubles of all members, from the facts of one of them. */
 export const healthAnswer = (facts: Facts): HealthAnswer => ({
   version: facts.version,
+  since: facts.since,
   at: facts.now,
   troubles: troublesOfAll(facts),
   crashes: facts.crashes,
@@ -55,7 +56,7 @@ const troubleLine = (trouble: Trouble, now: number): string => {
 const asOfText = ({ asOf }: Trouble, now: number): string =>
   asOf === undefined ? '' : ` as of ${lastingText(now - asOf)} ago`
 
-const summary = ({ health, crashes, restarts, at }: HealthAnswer): string => {
+const summary = ({ health, crashes, restarts, since, at }: HealthAnswer): string => {
   const { durable, shards, cluster, members } = health
   const phases = new Map<string, number>()
   for (const { phase } of shards) phases.set(phase, (phases.get(phase) ?? 0) + 1)
@@ -71,7 +72,10 @@ const summary = ({ health, crashes, restarts, at }: HealthAnswer): string => {
   const here = members.length > 1 ? ' here' : ''
   return factList([
     ...(cluster ? [['member', printable(clusterLine(cluster))] as const] : []),
-    ...(members.length > 0 ? [['members', members.map(memberText).join(', ')] as const] : []),
+    ...(members.length > 0
+      ? [['members', members.map((each) => memberText(each, at)).join(', ')] as const]
+      : []),
+    [`started${here}`, `${lastingText(Math.max(0, at - since))} ago`],
     ['durable', durable ? 'yes' : 'no'],
     ['shards', [...phases].map(([phase, count]) => `${countText(count)} ${phase}`).join(', ')],
     ...(free.length === 0 || !Number.isFinite(Math.min(...free))
@@ -85,14 +89,15 @@ const summary = ({ health, crashes, restarts, at }: HealthAnswer): string => {
   ])
 }
 
-const memberText = ({
-  member,
-  linked,
-  shards,
-  report,
-}: HealthAnswer['health']['members'][number]): string => {
+const memberText = (
+  { member, linked, shards, report }: HealthAnswer['health']['members'][number],
+  now: number,
+): string => {
+  const started = report ? `, started ${lastingText(Math.max(0, now - report.since))} ago` : ''
   const age = report && report.ageMs >= oldMs ? `, as of ${durationText(report.ageMs)} ago` : ''
-  return printable(`${member} ${linked ? pluralText(shards.length, 'shard') : 'away'}${age}`)
+  return printable(
+    `${member} ${linked ? pluralText(shards.length, 'shard') : 'away'}${started}${age}`,
+  )
 }
 
 /** A report that is older says so, in ms. */
