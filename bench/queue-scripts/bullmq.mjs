@@ -15,7 +15,17 @@ const jobOptions = ({ tries, baseMs }) => ({
 /** A lower number goes first there. */
 const priorityOf = (priority) => 100 - priority
 
-const addOptions = ({ unique, delayMs, priority }) => ({
+/** A debounce is a delayed job there, whose deduplication replaces it and extends its time. */
+const windowOptions = ({ debounce, throttle }) => ({
+  ...(debounce && {
+    delay: debounce.ms,
+    deduplication: { id: debounce.key, ttl: debounce.ms, extend: true, replace: true },
+  }),
+  ...(throttle && { deduplication: { id: throttle.key, ttl: throttle.ms } }),
+})
+
+const addOptions = ({ unique, delayMs, priority, ...windows }) => ({
+  ...windowOptions(windows),
   ...(unique && { jobId: unique }),
   ...(delayMs && { delay: delayMs }),
   ...(priority && { priority: priorityOf(priority) }),
@@ -63,6 +73,7 @@ export const open = async (place, wanted) => {
     },
     pause: (name) => queues.get(name).pause(),
     resume: (name) => queues.get(name).resume(),
+    limitTo: (name, concurrency) => queues.get(name).setGlobalConcurrency(concurrency),
     retry: async (name) => {
       for (const job of await failed(name)) await job.retry()
     },

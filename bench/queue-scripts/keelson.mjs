@@ -53,6 +53,7 @@ export const open = async (place, wanted) => {
     addMany: async (name, list) => (await jobs.addMany(of(name), list)).map(({ id }) => id),
     pause: (name) => jobs.pause(of(name)),
     resume: (name) => jobs.resume(of(name)),
+    limitTo: (name, concurrency) => jobs.setLimits(of(name), { concurrency }),
     retry: async (name) => {
       for (const { id } of deadOf(name)) await jobs.retry(of(name), id)
     },

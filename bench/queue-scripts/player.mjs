@@ -14,7 +14,7 @@ const queueName = (number) => `s${number}`
 
 const words = [
   ...['add', 'addMany', 'pause', 'resume', 'retry', 'drain'],
-  ...['remove', 'reprioritize', 'postpone', 'look'],
+  ...['remove', 'reprioritize', 'postpone', 'look', 'limitTo'],
   ...['schedule', 'unschedule', 'scheduled', 'trigger', 'pauseSchedule'],
 ]
 

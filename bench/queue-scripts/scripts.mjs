@@ -6,6 +6,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { singleJobs } from './scripts-jobs.mjs'
 import { schedules } from './scripts-schedules.mjs'
+import { windows } from './scripts-windows.mjs'
 
 /** Adds these jobs, one after the other, and waits for the end of all. */
 const addAndEnd =
@@ -352,5 +353,5 @@ const crashes = [
 /** All scripts. */
 export const scripts = [
   ...[...orders, ...limits, ...failures, ...ids, ...crashes],
-  ...[...singleJobs, ...schedules],
+  ...[...singleJobs, ...schedules, ...windows],
 ]

@@ -3,6 +3,8 @@ import {
   type Ctx,
   flow,
   flows,
+  type JobOptions,
+  type LimitsChange,
   type Queue,
   queue,
   schedule,
@@ -183,6 +185,18 @@ export const others = (): void => {
   queue('odd', async () => 1, { parallel: 3 })
   // @ts-expect-error: a rate has its time
   queue('odd', async () => 1, { rate: { max: 3 } })
+  const last: JobOptions = { throttle: { key: 'a', ms: '1s', keep: 'last' } }
+  // @ts-expect-error: a window keeps the first or the last add
+  const odd: JobOptions = { debounce: { key: 'a', ms: 5, keep: 'all' } }
+  // @ts-expect-error: a throttle has no bound
+  const bound: JobOptions = { throttle: { key: 'a', ms: 5, maxMs: 9 } }
+  // @ts-expect-error: a debounce has its time
+  const timeless: JobOptions = { debounce: { key: 'a' } }
+  void [last, odd, bound, timeless]
+  // @ts-expect-error: of the limits of a queue three change at run time
+  const depth: LimitsChange = { depthMax: 5 }
+  const limits: LimitsChange = { concurrency: 5, rate: null }
+  void [depth, limits]
   // @ts-expect-error: a queue without a handler has no results
   queue('odd', { keep: { results: '1d' } })
   // @ts-expect-error: its jobs are the inputs of its workflow

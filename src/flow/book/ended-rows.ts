@@ -4,6 +4,7 @@
  * a sweep looks at no result whose time is to come. The program of its end gives it that time. Pure.
  */
 import type { DurableRows, ReadRows } from '../../actors/index.ts'
+import { isWindowOver } from './add-windows.ts'
 import {
   deadPrefix,
   doneRow,
@@ -18,6 +19,7 @@ import {
   recordedPrefix,
   storedIn,
   uniquePrefix,
+  windowPrefixes,
 } from './queue-rows.ts'
 import type { DoneTry } from './queue-types.ts'
 import type { Rates } from './rates.ts'
@@ -117,6 +119,8 @@ const isOver = (row: string, terms: SweepTerms, rows: DurableRows): boolean => {
     return rates?.forgets(row.slice(ratePrefix.length), now, rows) ?? true
   if (row.startsWith(uniquePrefix) || row.startsWith(recordedPrefix))
     return texts.isOver(storedIn(row, rows), now)
+  if (Object.values(windowPrefixes).some((prefix) => row.startsWith(prefix)))
+    return isWindowOver(row, storedIn(row, rows), now, rows)
   const failure = readRecord(row, rows)?.failure
   if (failure === undefined || failure.at + keepMs > now) return false
   forgets()

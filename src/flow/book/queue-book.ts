@@ -10,6 +10,7 @@
  */
 import type { DurableRows, ReadRows } from '../../actors/index.ts'
 import { KeelsonError } from '../../errors.ts'
+import { type AddWindow, heldWindow, holdWindow, plannedAdd } from './add-windows.ts'
 import { DelayedJobs } from './delayed-jobs.ts'
 import { keepDone, sweepRows } from './ended-rows.ts'
 import {
@@ -213,7 +214,8 @@ export class QueueBook {
   }
 
   #add({ delayMs, ...given }: NewJob, now: number, rows: DurableRows): Added {
-    const { unique } = given
+    const { unique, window } = given
+    if (window) return this.#addUnder(window, given, now, rows)
     const holder = unique === undefined ? undefined : this.#texts.holder(unique, now, rows)
     if (holder !== undefined) return { number: holder, repeated: true }
     const number = this.next++
@@ -222,6 +224,39 @@ export class QueueBook {
     if (delayMs > 0) this.#delayed.add(number, record, now + delayMs, rows)
     else this.#makeReady(number, record, rows)
     return { number, repeated: false }
+  }
+
+  /** Adds a job under a window, or moves the job that the window has, or neither. */
+  #addUnder(
+    window: AddWindow,
+    given: Omit<NewJob, 'delayMs'>,
+    now: number,
+    rows: DurableRows,
+  ): Added {
+    const held = heldWindow(window, rows)
+    const waits = held && this.#untried(held[0], now, rows)
+    const planned = plannedAdd(window, held, waits !== undefined, now)
+    if (planned.does === 'repeat') return { number: planned.number, repeated: true }
+    const { at, dueAt } = planned
+    const moved = planned.does === 'move' ? waits : undefined
+    const number = moved && held ? held[0] : this.next++
+    const isNewest = !moved || window.keep === 'last'
+    const fresh = { ...given, at: moved?.record.at ?? now, tries: 0, failure: undefined }
+    const record = isNewest ? fresh : moved.record
+    if (moved) this.#delayed.remove(moved.row, rows)
+    holdWindow(window, number, at, rows)
+    if (dueAt > now) this.#delayed.add(number, record, dueAt, rows)
+    else this.#makeReady(number, record, rows)
+    if (!moved) return { number, repeated: false }
+    return isNewest ? { number, repeated: true, replaced: true } : { number, repeated: true }
+  }
+
+  /** A delayed job that has had no try, and is not due; `undefined`: the job of this number is none. */
+  #untried(number: number, now: number, rows: DurableRows): FoundJob | undefined {
+    const row = this.#delayed.find(number, rows)
+    const record = row !== undefined && dueOf(row) > now ? readRecord(row, rows) : undefined
+    if (row === undefined || !record || record.tries > 0 || record.failure) return undefined
+    return { state: 'delayed', row, record }
   }
 
   #makeReady(number: number, record: JobRecord, rows: DurableRows): void {

@@ -3,7 +3,8 @@
  * it is: `r/` ready, in the order of its key; `d/` delayed, in the order of its time; `x/` dead. A
  * running job keeps the row from which it was claimed. A delayed job has a row `i/` beside it, and a
  * kept result has `v/` and `w/`. The rows that end by time come last: of dead jobs, `y/` of unique
- * texts, `y0/` of recorded calls that have added jobs, `z/` of rates. Pure.
+ * texts, `y0/` of recorded calls that have added jobs, `y1/` and `y2/` of windows of adds, `z/` of
+ * rates. Pure.
  */
 import type { ReadRows } from '../../actors/index.ts'
 import { isKeelsonError, type KeptError } from '../../errors.ts'
@@ -102,6 +103,13 @@ export const recordedRow = (call: string): string => `${recordedPrefix}${call}`
 
 /** The prefix of the recorded calls that have added jobs. */
 export const recordedPrefix = 'y0/'
+
+/** The prefix of the windows under which jobs are added. */
+export const windowPrefixes = { debounce: 'y1/', throttle: 'y2/' } as const
+
+/** The row of a window under which jobs are added. */
+export const windowRow = (sort: keyof typeof windowPrefixes, key: string): string =>
+  `${windowPrefixes[sort]}${key}`
 
 /** The row of the rate of one key. */
 export const rateRow = (key: string): string => `${ratePrefix}${key}`

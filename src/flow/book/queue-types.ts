@@ -1,6 +1,7 @@
 /** The jobs of a queue as its book knows them, and the limits that it holds. Types only. */
 import type { KeptError } from '../../errors.ts'
 import type { TraceContext } from '../../trace-context.ts'
+import type { AddWindow } from './add-windows.ts'
 import type { JobRecord } from './queue-rows.ts'
 import type { RateLimit } from './rates.ts'
 
@@ -37,10 +38,19 @@ export type NewJob = {
   readonly recorded?: string
   /** Where the turn that adds it is in a trace. */
   readonly trace?: TraceContext
+  /** Adds under it may come to one job. */
+  readonly window?: AddWindow
 }
 
-/** The number of a job; `repeated`: it is the holder of the unique text, and nothing was added. */
-export type Added = { readonly number: number; readonly repeated: boolean }
+/**
+ * The number of a job; `repeated`: it holds the unique text or the window, and nothing was added.
+ * `replaced`: it has the value of this add since.
+ */
+export type Added = {
+  readonly number: number
+  readonly repeated: boolean
+  readonly replaced?: boolean
+}
 
 /** A job that may start when the current turn is durable. */
 export type Claim = {

@@ -1,18 +1,19 @@
 /** The part of `flow(app)` for queues: adds jobs, and looks at them. */
 
-import { argument, object, optional, or } from '../../check.ts'
+import { argument, object, oneOf, optional, or } from '../../check.ts'
 import { invalidArgument, KeelsonError, type KeptError } from '../../errors.ts'
 import { noOptions } from '../../own-names.ts'
 import { call, type Ref } from '../../runtime/index.ts'
 import type { Parse } from '../../schema.ts'
 import type { AppContext } from '../../supervisors/index.ts'
+import type { AddWindow } from '../book/add-windows.ts'
 import type { ChangedLimits, LimitsLook } from '../book/queue-limits.ts'
 import { deadRow, numberOf } from '../book/queue-rows.ts'
 import type { Added, JobHold } from '../book/queue-types.ts'
 import type { Look } from '../looks/look.ts'
 import type { Duration } from '../runs/body.ts'
 import type { EnteringRun } from '../runs/messages.ts'
-import { delay, pageOptions, part, priority, shortText } from '../runs/options.ts'
+import { delay, duration, pageOptions, part, priority, shortText } from '../runs/options.ts'
 import { answerOf, declaredPart, entitiesOf, queueId } from '../runs/parts.ts'
 import { type JobsOptions, type JobsPage, jobsIn } from './job-look.ts'
 import { storable } from './queue-job.ts'
@@ -29,10 +30,38 @@ export type JobOptions = {
   readonly priority?: number
   /** The first try does not begin before. */
   readonly delay?: Duration
+  /**
+   * Adds with this key come to one job, which starts when no add with it has come for `ms`, and at the
+   * latest `maxMs` after the first one. With `keep: 'last'`, the default, it is made of the last add,
+   * with `'first'` of the first one. Not beside `delay`, `unique` and `throttle`.
+   */
+  readonly debounce?: {
+    readonly key: string
+    readonly ms: Duration
+    readonly maxMs?: Duration
+    readonly keep?: 'first' | 'last'
+  }
+  /**
+   * Of jobs with this key at most one starts in `ms`: the first one is ready at once. With
+   * `keep: 'first'`, the default, adds within `ms` come to nothing. With `'last'` the last one of them
+   * is a job that starts when `ms` is over. Not beside `delay`, `unique` and `debounce`.
+   */
+  readonly throttle?: {
+    readonly key: string
+    readonly ms: Duration
+    readonly keep?: 'first' | 'last'
+  }
 }
 
-/** A job that was added; `repeated`: the job that has its unique text, and none was added. */
-export type AddedJob = { readonly id: string; readonly repeated: boolean }
+/**
+ * A job that was added; `repeated`: the job that has its unique text or its window, and none was
+ * added. `replaced`: that job has its value now.
+ */
+export type AddedJob = {
+  readonly id: string
+  readonly repeated: boolean
+  readonly replaced?: boolean
+}
 
 /** A dead job. One that cannot be read has the error `CORRUPT`, no job, and zeros. */
 export type DeadJob<J = unknown> = {
@@ -85,7 +114,7 @@ export const addJobs = async <J>(
     added.push(
       ...(await askQueue(app, queue, (ref) => call(ref, 'add', sent.slice(from, from + jobsMax)))),
     )
-  return added.map(({ number, repeated }) => ({ id: String(number), repeated }))
+  return added.map(({ number, ...how }) => ({ id: String(number), ...how }))
 }
 
 const jobOptions = object({
@@ -93,12 +122,39 @@ const jobOptions = object({
   key: optional(shortText),
   priority: or(priority, 0),
   delay: or(delay, 0),
+  debounce: optional(
+    object({
+      key: shortText,
+      ms: duration,
+      maxMs: optional(duration),
+      keep: or(oneOf('first', 'last'), 'last'),
+    }),
+  ),
+  throttle: optional(
+    object({ key: shortText, ms: duration, keep: or(oneOf('first', 'last'), 'first') }),
+  ),
 })
 
 /** The schema of the jobs of a queue, be it given by its name alone. */
 const inputParse = <J>(app: App, queue: Queue<J>): Parse | undefined =>
   declaredPart<Pick<Queue, 'name' | 'input'>>(app, 'queue', queue, () => 'takesRuns' in queue)
     ?.input
+
+/** The window of an add; `undefined`: it has none. @throws KeelsonError `INVALID_ARGUMENT` */
+const windowOf = ({
+  debounce,
+  throttle,
+  unique,
+  delay,
+}: ReturnType<typeof jobOptions>): AddWindow | undefined => {
+  const sort = debounce ? 'debounce' : 'throttle'
+  const given = debounce ?? throttle
+  if (!given) return undefined
+  const beside = [debounce && throttle, unique, delay || undefined]
+  if (beside.some((other) => other !== undefined))
+    throw invalidArgument(sort, 'given without unique, delay and another window', 'one of them')
+  return { sort, key: given.key, ms: given.ms, maxMs: debounce?.maxMs, keep: given.keep }
+}
 
 /** The job as it is sent to its queue. @throws KeelsonError `INVALID_ARGUMENT`, `TOO_LARGE` */
 export const sentJob = (
@@ -111,7 +167,9 @@ export const sentJob = (
   const { unique, key = '', priority, delay: delayMs } = checked
   // A copy: its caller may change the job before the turn that stores it.
   const { value, bytes } = storable(parse ? parse(job, of) : job, 'the job')
-  return { job: value, key, priority, unique, delayMs, bytes }
+  const window = windowOf(checked)
+  const sent = { job: value, key, priority, unique, delayMs, bytes }
+  return window ? { ...sent, window } : sent
 }
 
 /** Lets no job of a queue start, or lets them start again. */
