@@ -43,7 +43,9 @@ describe('keelson health (needs the build)', () => {
     const { status, output, errors } = await asked()
 
     expect([status, errors]).toEqual([0, ''])
-    expect(output).toMatch(/^nothing is in trouble\n\ndurable +yes\nshards +1 open\n/)
+    expect(output).toMatch(
+      /^nothing is in trouble\n\nstarted +\d+ m?s ago\ndurable +yes\nshards +1 open\n/,
+    )
     expect(JSON.parse((await asked('--json')).output)).toMatchObject({
       troubles: [],
       health: { durable: true, shards: [{ phase: 'open' }] },
