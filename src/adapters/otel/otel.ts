@@ -42,6 +42,15 @@ import {
 } from '../../runtime/index.ts'
 import { type TraceContext, traceContextIn } from '../../trace-context.ts'
 
+export {
+  type MeteredInstance,
+  type MeteredMetric,
+  type MeteredSeries,
+  type Metering,
+  type MeteringOptions,
+  metering,
+} from './metering.ts'
+
 /** The options of `tracing`. */
 export interface TracingOptions {
   /** The maker of spans; by default the global one, which an SDK registers. */

@@ -13,9 +13,11 @@ import {
   type PendingCall,
   reasonFromWire,
   reasonToWire,
+  type TraceOrigin,
   type WireReason,
 } from '../../runtime/index.ts'
 import { decodeFromOutside, encodeList, encodeValue } from '../../storage/index.ts'
+import { traceContextIn } from '../../trace-context.ts'
 import { bodyMax, headBytes, sealed } from './link-frames.ts'
 
 /** The kinds of messages. A new one gets the next number; none changes its meaning. */
@@ -32,6 +34,7 @@ export const linkKinds = {
   owns: 10,
   returned: 11,
   held: 12,
+  traced: 13,
 } as const
 
 /** The greatest kind that this version knows. */
@@ -93,6 +96,11 @@ export type LinkMessage =
       readonly name: string
       readonly order: number
       readonly payload: unknown
+    }
+  | {
+      /** Where the next message is in a trace; `undefined`: it was malformed. */
+      readonly kind: typeof linkKinds.traced
+      readonly origin: TraceOrigin | undefined
     }
   | ({ readonly kind: typeof linkKinds.held; readonly id: number } & CallPlace)
 
@@ -180,6 +188,10 @@ export const returnedFrame = (
   order: number,
   { name, payload }: Pick<Message, 'name' | 'payload'>,
 ): Buffer => withValue([linkKinds.returned, shard, target, name, order], payload)
+
+/** The frame before that of a call or a cast, with its place in a trace. */
+export const tracedFrame = ({ trace, isLate }: TraceOrigin): Buffer =>
+  frameOf([linkKinds.traced, trace.traceparent, trace.tracestate ?? null, isLate])
 
 /** The frame that says where a call of the peer waits. */
 export const heldFrame = (id: number, { title, handling }: CallPlace): Buffer =>
@@ -351,6 +363,11 @@ export const readMessage = (body: Uint8Array): LinkMessage => {
         order: idIn(list[4]),
         payload: list[5],
       }
+    case linkKinds.traced: {
+      ofLength(list, 4, 4)
+      const trace = traceContextIn({ traceparent: first, tracestate: second })
+      return { kind, origin: trace && { trace, isLate: list[3] !== false } }
+    }
     case linkKinds.held: {
       ofLength(list, 5, 5)
       const handling = { message: nameIn(list[3]), since: idIn(list[4]) }

@@ -7,7 +7,8 @@
 import { isMoved } from '../../actors/index.ts'
 import type { Clock } from '../../clock.ts'
 import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
-import type { CallPlace, ExitReason, Message, PendingCall } from '../../runtime/index.ts'
+import type { CallPlace, ExitReason, Message, PendingCall, Tracer } from '../../runtime/index.ts'
+import type { TraceContext } from '../../trace-context.ts'
 import { bodyMax, FrameReader } from './link-frames.ts'
 import {
   callFrame,
@@ -26,6 +27,7 @@ import {
   replyFrame,
   returnedFrame,
   sendFrame,
+  tracedFrame,
 } from './link-message.ts'
 import { LinkOutbox, type OutboxLimits, outboxLimits } from './link-outbox.ts'
 import type { LinkConnection } from './link-transport.ts'
@@ -66,6 +68,8 @@ export type LinkTerms = {
   readonly admit: (peer: Greeting) => void
   readonly serve: (link: Link) => PeerService
   readonly limits?: OutboxLimits
+  /** The tracer of this member, if it has one now. */
+  readonly tracer?: () => Tracer | undefined
 }
 
 /** The counts of waiting messages and calls of a link. */
@@ -225,7 +229,7 @@ export class Link {
     const { slot, dueAt } = call
     const leftMs = slot < 0 ? Infinity : Math.max(0, dueAt - this.#terms.clock.monotonic())
     const frame = this.#framed(linkKinds.call, call.name, call, () =>
-      callFrame(id, target, call, leftMs),
+      this.#traced(call, false, callFrame(id, target, call, leftMs)),
     )
     if (frame === undefined) return true
     if (!this.#outbox.hasRoom(frame.length)) return false
@@ -252,7 +256,7 @@ export class Link {
   ): boolean {
     this.#expectKnown(kind, message.name)
     const order = shard === undefined ? 0 : this.orderOf(message)
-    const frame = sendFrame(kind, target, order, message)
+    const frame = this.#traced(message, true, sendFrame(kind, target, order, message))
     if (!this.#outbox.hasRoom(frame.length)) return false
     this.#outbox.add(frame)
     if (shard !== undefined) this.#sentTo.add(shard)
@@ -345,6 +349,17 @@ export class Link {
       call.fail(error)
       return undefined
     }
+  }
+
+  /** The frame of a message, after that of its place in a trace if it has one. */
+  #traced({ context }: Message, isLate: boolean, frame: Buffer): Buffer {
+    const tracer = context && this.#terms.tracer?.()
+    if (context === undefined || tracer === undefined || this.#knows < linkKinds.traced) return frame
+    let trace: TraceContext | undefined
+    context.run(() => {
+      trace = tracer.place()
+    })
+    return trace ? Buffer.concat([tracedFrame({ trace, isLate }), frame]) : frame
   }
 
   #sendOwn(frame: Buffer): void {

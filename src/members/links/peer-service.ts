@@ -26,6 +26,8 @@ import {
   type Ref,
   type System,
   send,
+  type TraceOrigin,
+  tracerOf,
 } from '../../runtime/index.ts'
 import type { Link, PeerRequest, PeerService } from './link.ts'
 import { linkKinds } from './link-message.ts'
@@ -69,6 +71,8 @@ export class LocalService implements PeerService {
   readonly #calls = new Map<number, Asked>()
   readonly #monitors = new Map<number, () => void>()
   #unheld: Cancel | undefined
+  /** Where the next message is in a trace. */
+  #origin: TraceOrigin | undefined
 
   constructor(system: System, link: Link, reach: Reach) {
     this.#system = system
@@ -81,13 +85,18 @@ export class LocalService implements PeerService {
   }
 
   take(request: PeerRequest): void {
+    const origin = this.#origin
+    this.#origin = undefined
     switch (request.kind) {
+      case linkKinds.traced:
+        this.#origin = request.origin
+        return
       case linkKinds.call:
-        this.#call(request)
+        this.#within(origin, () => this.#call(request))
         return
       case linkKinds.cast:
       case linkKinds.info:
-        this.#send(request)
+        this.#within(origin, () => this.#send(request))
         return
       case linkKinds.abort:
         this.#abort(request.id)
@@ -107,6 +116,13 @@ export class LocalService implements PeerService {
     this.#unheld?.()
     // A call that waits for a name would be made after the end of its link.
     for (const id of this.#calls.keys()) this.#abort(id)
+  }
+
+  /** Does what a message asks for, where that is in a trace. */
+  #within(origin: TraceOrigin | undefined, does: () => void): void {
+    const tracer = origin && tracerOf(this.#system)
+    if (tracer) tracer.scope(origin).run(does)
+    else does()
   }
 
   #call(request: Request<typeof linkKinds.call>): void {

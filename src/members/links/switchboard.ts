@@ -19,6 +19,7 @@ import {
   send,
   startDynamicChild,
   supervisor,
+  tracerOf,
   worker,
 } from '../../runtime/index.ts'
 import { Link, type LinkEnd } from './link.ts'
@@ -235,6 +236,7 @@ const greet = (
     own: { cluster, member, incarnation, knows },
     admit: (peer) => admit(linked, peer, dialled),
     serve: (made) => new LocalService(context.system, made, linked.reach),
+    tracer: () => tracerOf(context.system),
     ...(linked.limits && { limits: linked.limits }),
   })
   links.add(link)
