@@ -94,7 +94,7 @@ const doors: Record<string, readonly string[]> = {
     'src/inspect/rehearsal/guard.ts',
   ],
   'node:perf_hooks': ['src/clock.ts'],
-  '@opentelemetry/api': ['src/adapters/otel/otel.ts'],
+  '@opentelemetry/api': ['src/adapters/otel/otel.ts', 'src/adapters/otel/metering.ts'],
   'abstract-level': ['src/adapters/level/level.ts'],
   // The package's own entry, so that it loads `pg` only where it is wanted.
   'keelson/postgres': ['src/inspect/folder/restore-command.ts'],

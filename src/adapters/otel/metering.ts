@@ -108,24 +108,25 @@ type Instrument = {
   readonly read: (series: MeteredSeries) => number
 }
 
-const valueOf = ({ value }: MeteredSeries): number => value
+const totalOf = ({ value }: MeteredSeries): number => value
 
-const countOf = ({ buckets }: MeteredSeries): number =>
-  buckets.reduce((sum, each) => sum + each, 0)
+const countOf = ({ buckets }: MeteredSeries): number => buckets.reduce((sum, each) => sum + each, 0)
 
 /** The instruments of a metric. */
 const instrumentsOf = ({ name: ownName, type }: MeteredMetric): readonly Instrument[] => {
   const { name, unit } = named(ownName)
-  if (type === 'counter') return [{ kind: 'counter', name, unit, read: valueOf }]
-  if (type !== 'histogram') return [{ kind: 'gauge', name, unit, read: valueOf }]
+  if (type === 'counter') return [{ kind: 'counter', name, unit, read: totalOf }]
+  if (type !== 'histogram') return [{ kind: 'gauge', name, unit, read: totalOf }]
   return [
     { kind: 'counter', name: `${name}.count`, unit: '1', read: countOf },
-    { kind: 'counter', name: `${name}.sum`, unit, read: valueOf },
+    { kind: 'counter', name: `${name}.sum`, unit, read: totalOf },
   ]
 }
 
-/** Metrics that the conventions of OpenTelemetry name. */
+/** Metrics that the conventions of OpenTelemetry name, and those that differ in their units alone. */
 const conventional = new Map([
+  ['keelson_projection_lag_bytes', 'keelson.projection.lag_size'],
+  ['keelson_projection_lag_seconds', 'keelson.projection.lag_time'],
   ['process_cpu_seconds_total', 'process.cpu.time'],
   ['process_resident_memory_bytes', 'process.memory.usage'],
 ])

@@ -131,6 +131,19 @@ const ended = (span: Span | undefined, at?: number): void => {
 
 type EventOf<K extends keyof StorageEvents> = Parameters<StorageEvents[K]>[0]
 
+/**
+ * Calls `work` as a part of the trace that the headers of a request name in `traceparent` and
+ * `tracestate`. Headers that are malformed name none, and a `tracestate` of more than 512 bytes is left
+ * out: `work` is called all the same. A propagator of an SDK does the same.
+ */
+export const inTraceOf = <T>(
+  headers: { readonly traceparent?: unknown; readonly tracestate?: unknown },
+  work: () => T,
+): T => {
+  const from = traceContextIn(headers)
+  return from ? context.with(contextOf({ trace: from, isLate: false }), work) : work()
+}
+
 /** The key of the span that caused the current work from another trace. */
 const causeKey = createContextKey('keelson.cause')
 

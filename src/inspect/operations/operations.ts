@@ -25,7 +25,9 @@ import {
   treeNames,
 } from '../../supervisors/index.ts'
 import { formatFor } from './exposition.ts'
+import { type Metric, metrics } from './metric-table.ts'
 import { Scrapes } from './scrape.ts'
+import type { Series } from './series.ts'
 
 /** A request, as Node's `http` and what builds on it have it. */
 export type OperationsRequest = {
@@ -97,6 +99,35 @@ export const rehearse = async (
   const checked = rehearseOptions(options, argument('', 'rehearse'))
   const { rehearsalOf } = await import('../rehearsal/rehearse-command.ts')
   return rehearsalOf(checked)
+}
+
+/** The metrics of an instance, for programs that read them in this process. */
+export interface InstanceMeasurements {
+  /** All of them, in the order of a scrape. */
+  readonly metrics: readonly Metric[]
+  /**
+   * The present series of this member, by the names of the metrics. The labels of a series are in the
+   * order of its metric. Histograms begin with the first call.
+   */
+  take(): Promise<Readonly<Record<string, readonly Series[]>>>
+  /** Aborts when the instance closes. */
+  readonly ending: AbortSignal
+}
+
+/**
+ * The metrics of an instance, such as for `metering` of `keelson/otel`. `app` is as that of
+ * `operations`. @throws KeelsonError `INVALID_ARGUMENT`
+ */
+export const measurements = (app: AppContext, ...surplus: []): InstanceMeasurements => {
+  noMore(surplus, 'measurements(app)')
+  const parts = app?.[innerParts]
+  if (!parts) throw invalidArgument('app', 'what start resolves with, or context.app', app)
+  const scrapes = Scrapes.of(app)
+  return {
+    metrics: Object.values(metrics),
+    take: async () => (await scrapes.taken()).series,
+    ending: parts.ending,
+  }
 }
 
 /** The options of `operations`. */

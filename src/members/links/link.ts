@@ -354,7 +354,8 @@ export class Link {
   /** The frame of a message, after that of its place in a trace if it has one. */
   #traced({ context }: Message, isLate: boolean, frame: Buffer): Buffer {
     const tracer = context && this.#terms.tracer?.()
-    if (context === undefined || tracer === undefined || this.#knows < linkKinds.traced) return frame
+    if (context === undefined || tracer === undefined || this.#knows < linkKinds.traced)
+      return frame
     let trace: TraceContext | undefined
     context.run(() => {
       trace = tracer.place()
