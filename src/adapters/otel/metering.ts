@@ -123,7 +123,7 @@ const instrumentsOf = ({ name: ownName, type }: MeteredMetric): readonly Instrum
   ]
 }
 
-/** Metrics that the conventions of OpenTelemetry name, and those that differ in their units alone. */
+/** Metrics that the conventions of OpenTelemetry name, or that differ in their units alone. */
 const conventional = new Map([
   ['keelson_projection_lag_bytes', 'keelson.projection.lag_size'],
   ['keelson_projection_lag_seconds', 'keelson.projection.lag_time'],

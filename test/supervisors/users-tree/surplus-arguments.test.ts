@@ -42,6 +42,7 @@ const makers = new Set([
   ...['StateMachine.server', 'StateMachine.durable'],
   ...['flow', 'flows', 'workflow', 'queue', 'schedule'],
   ...['observer', 'tracing', 'operations', 'streamHandler', 'walServer', 'childSpec'],
+  ...['measurements', 'metering'],
   ...[
     'postgres',
     'pglite',
@@ -59,6 +60,7 @@ const makers = new Set([
 const leftOut: Record<string, readonly string[]> = {
   'runs for each message or each turn, where a check would cost': [
     ...['call', 'cast', 'send', 'reply', 'noReply', 'stop', 'stopReply', 'ok', 'ignore', 'exit'],
+    'inTraceOf',
     ...['broadcast', 'demonitor', 'groups', 'join', 'leave'].map((name) => `pg.${name}`),
     ...['members', 'monitor', 'monitorAll'].map((name) => `pg.${name}`),
     ...['count', 'countMatch', 'dispatch', 'keys', 'lookup'].map((name) => `Registry.${name}`),
