@@ -12,7 +12,7 @@ import {
 } from '@opentelemetry/api'
 import { argument, noMore, readOptions } from '../../check.ts'
 import { invalidArgument } from '../../errors.ts'
-import { noOptions } from '../../own-names.ts'
+import { noOptions, ownOf } from '../../own-names.ts'
 
 /** A metric, as `measurements` of `keelson/operations` has it. */
 export interface MeteredMetric {
@@ -87,7 +87,7 @@ export const metering = (
     if (of.ending.aborted) return
     const taken = await of.take()
     for (const { metric, instrument, read } of made)
-      for (const series of taken[metric.name] ?? [])
+      for (const series of ownOf(taken, metric.name) ?? [])
         result.observe(instrument, read(series), attributesOf(metric, series))
   }
   const instruments = made.map(({ instrument }) => instrument)
