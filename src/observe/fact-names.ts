@@ -25,6 +25,7 @@ export const jobNames = {
   waitsFor: 'waits for',
   input: 'input',
   key: 'key',
+  attributes: 'attributes',
   priority: 'priority',
   addedAt: 'added',
   dueAt: 'due',

@@ -4,6 +4,7 @@
  * the book, its one importer, because a delayed job is two rows and the book sees one job. Pure.
  */
 import type { DurableRows } from '../../actors/index.ts'
+import { placeJob } from './job-attributes.ts'
 import {
   delayedPrefix,
   delayedRow,
@@ -41,7 +42,9 @@ export class DelayedJobs {
   }
 
   add(number: number, record: JobRecord, dueAt: number, rows: DurableRows): void {
-    rows.put(delayedRow(dueAt, number), packRecord(record))
+    const row = delayedRow(dueAt, number)
+    rows.put(row, packRecord(record))
+    placeJob(number, record.attributes, row, rows)
     rows.put(dueRow(number), dueAt)
     this.found(dueAt)
   }

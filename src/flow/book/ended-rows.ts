@@ -4,7 +4,9 @@
  * a sweep looks at no result whose time is to come. The program of its end gives it that time. Pure.
  */
 import type { DurableRows, ReadRows } from '../../actors/index.ts'
+import type { Attributes } from '../attributes/attributes.ts'
 import { isWindowOver } from './add-windows.ts'
+import { forgetJob, placeJob, placeRow } from './job-attributes.ts'
 import {
   deadPrefix,
   doneRow,
@@ -26,7 +28,7 @@ import type { Rates } from './rates.ts'
 import type { UniqueTexts } from './unique-texts.ts'
 
 /** A job that is done, without its value. */
-export type DoneJob = Pick<JobRecord, 'key' | 'priority' | 'at' | 'tries'> & {
+export type DoneJob = Pick<JobRecord, 'key' | 'priority' | 'at' | 'tries' | 'attributes'> & {
   /** In ms since 1970. */
   readonly endedAt: number
   readonly log: readonly string[]
@@ -43,11 +45,18 @@ export const keepDone = (
   rows: DurableRows,
 ): void => {
   const { result } = end
+  const { attributes } = record
   const log = logOf(record.failure, end.log)
-  const kept = [now, key, priority, at, tries, log, ...(result === undefined ? [] : [result])]
+  const told = attributes ? { log, attributes } : log
+  const kept = [now, key, priority, at, tries, told, ...(result === undefined ? [] : [result])]
   rows.put(doneRow(number), kept)
-  rows.put(overRow(now + keepMs, number), 0)
+  placeJob(number, attributes, doneRow(number), rows)
+  // The sweep reads no result: it gets the attributes from here.
+  rows.put(overRow(now + keepMs, number), attributes ?? 0)
 }
+
+/** The log of a job with attributes, and these. */
+type Told = { readonly log: readonly string[]; readonly attributes: Attributes }
 
 /**
  * A job that is done; `undefined`: its result is not kept.
@@ -56,16 +65,20 @@ export const keepDone = (
 export const readDone = (number: number, rows: Pick<ReadRows, 'get'>): DoneJob | undefined => {
   const kept = rows.get<readonly unknown[]>(doneRow(number))
   if (kept === undefined) return undefined
-  const [endedAt, key, priority, at, tries, log, result] = kept as [
-    ...[number, string, number, number, number, readonly string[]],
+  const [endedAt, key, priority, at, tries, told, result] = kept as [
+    ...[number, string, number, number, number, Told | readonly string[]],
     unknown?,
   ]
-  return { endedAt, key, priority, at, tries, log, result }
+  const { log, attributes } = 'log' in told ? told : { log: told, attributes: undefined }
+  return { endedAt, key, priority, at, tries, log, result, attributes }
 }
 
 /** Removes a result. False: none is kept. The row of its time follows when that is over. */
-export const removeDone = (number: number, rows: DurableRows): boolean =>
-  rows.delete(doneRow(number))
+export const removeDone = (number: number, rows: DurableRows): boolean => {
+  const place = rows.get<string>(placeRow(number))
+  if (place !== undefined) forgetJob(number, readDone(number, rows)?.attributes, rows)
+  return rows.delete(doneRow(number))
+}
 
 /** How many results one sweep removes. */
 const doneMax = 1_000
@@ -103,9 +116,10 @@ export const sweepRows = (
 
 /** True: more results may be over. */
 const sweepDone = (now: number, rows: DurableRows): boolean => {
-  const { entries } = rows.range({ prefix: overPrefix, limit: doneMax, values: false })
+  const { entries } = rows.range({ prefix: overPrefix, limit: doneMax })
   const over = entries.filter(([row]) => dueOf(row) <= now)
-  for (const [row] of over) {
+  for (const [row, attributes] of over) {
+    if (attributes) forgetJob(numberOf(row), attributes as Attributes, rows)
     rows.delete(doneRow(numberOf(row)))
     rows.delete(row)
   }
@@ -121,8 +135,9 @@ const isOver = (row: string, terms: SweepTerms, rows: DurableRows): boolean => {
     return texts.isOver(storedIn(row, rows), now)
   if (Object.values(windowPrefixes).some((prefix) => row.startsWith(prefix)))
     return isWindowOver(row, storedIn(row, rows), now, rows)
-  const failure = readRecord(row, rows)?.failure
+  const { failure, attributes } = readRecord(row, rows) ?? {}
   if (failure === undefined || failure.at + keepMs > now) return false
+  forgetJob(numberOf(row), attributes, rows)
   forgets()
   return true
 }

@@ -13,6 +13,7 @@ import { KeelsonError } from '../../errors.ts'
 import { type AddWindow, heldWindow, holdWindow, plannedAdd } from './add-windows.ts'
 import { DelayedJobs } from './delayed-jobs.ts'
 import { keepDone, sweepRows } from './ended-rows.ts'
+import { forgetJob, indexJob, placeJob } from './job-attributes.ts'
 import {
   cutJobs,
   endedAlone,
@@ -221,6 +222,7 @@ export class QueueBook {
     const number = this.next++
     if (unique !== undefined) this.#texts.hold(unique, number, now, rows)
     const record = { ...given, at: now, tries: 0, failure: undefined }
+    if (given.attributes) indexJob(number, given.attributes, rows)
     if (delayMs > 0) this.#delayed.add(number, record, now + delayMs, rows)
     else this.#makeReady(number, record, rows)
     return { number, repeated: false }
@@ -244,6 +246,8 @@ export class QueueBook {
     const fresh = { ...given, at: moved?.record.at ?? now, tries: 0, failure: undefined }
     const record = isNewest ? fresh : moved.record
     if (moved) this.#delayed.remove(moved.row, rows)
+    if (moved && isNewest) forgetJob(number, moved.record.attributes, rows)
+    if (isNewest && given.attributes) indexJob(number, given.attributes, rows)
     holdWindow(window, number, at, rows)
     if (dueAt > now) this.#delayed.add(number, record, dueAt, rows)
     else this.#makeReady(number, record, rows)
@@ -262,6 +266,7 @@ export class QueueBook {
   #makeReady(number: number, record: JobRecord, rows: DurableRows): void {
     const row = readyRow(readyPrefix(record.priority, record.key), number)
     rows.put(row, packRecord(record))
+    placeJob(number, record.attributes, row, rows)
     this.#ready.add(row)
   }
 
@@ -271,8 +276,8 @@ export class QueueBook {
     const { resultsMs } = this.#limits
     rows.delete(row)
     this.#texts.free(record.unique, number, rows)
-    if (resultsMs === undefined) return
-    keepDone(number, { ...record, tries: attempt }, end, now, resultsMs, rows)
+    if (resultsMs === undefined) forgetJob(number, record.attributes, rows)
+    else keepDone(number, { ...record, tries: attempt }, end, now, resultsMs, rows)
   }
 
   /** A try has failed. */
@@ -303,7 +308,9 @@ export class QueueBook {
 
   #bury(row: string, record: JobRecord, now: number, rows: DurableRows): void {
     rows.delete(row)
-    rows.put(deadRow(numberOf(row)), packRecord(record))
+    const number = numberOf(row)
+    rows.put(deadRow(number), packRecord(record))
+    placeJob(number, record.attributes, deadRow(number), rows)
     if (this.#dead++ === 0) this.#deadSince = now
     this.#gone.set(numberOf(row), 'dead')
     this.#texts.free(record.unique, numberOf(row), rows)
@@ -382,6 +389,7 @@ export class QueueBook {
       throw new KeelsonError('CONFLICT', `job ${number} ends with its run: cancel that`)
     this.#takeOut(state, row, rows)
     if (state !== 'dead') this.#texts.free(record.unique, number, rows)
+    forgetJob(number, record.attributes, rows)
     this.#gone.set(number, 'removed')
   }
 

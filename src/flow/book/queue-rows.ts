@@ -9,6 +9,7 @@
 import type { ReadRows } from '../../actors/index.ts'
 import { isKeelsonError, type KeptError } from '../../errors.ts'
 import { readTraced, type TraceContext, withTrace } from '../../trace-context.ts'
+import type { Attributes } from '../attributes/attributes.ts'
 
 /** The highest priority; the lowest one is its negative. */
 const priorityMax = 1_000
@@ -16,6 +17,9 @@ const priorityMax = 1_000
 const digits = (number: number, length: number): string => String(number).padStart(length, '0')
 
 const numberDigits = 12
+
+/** The number of a job in a key, in the order of numbers. */
+export const jobDigits = (number: number): string => digits(number, numberDigits)
 
 /** The prefix of the ready jobs, in the order of their priorities, the lowest first. */
 export const waitingPrefix = 'r/'
@@ -127,6 +131,8 @@ export type JobRecord = {
   /** The tries that have begun, but for the present one. */
   readonly tries: number
   readonly unique: string | undefined
+  /** Absent: it has none. Rows of earlier builds have none. */
+  readonly attributes?: Attributes | undefined
   /** Of the last try that failed, and when. */
   readonly failure: Failure | undefined
   /** Where the turn that added it is in a trace. Absent: in none, or an earlier build wrote the row. */
@@ -189,8 +195,10 @@ export const failureAfter = (
 
 /** The value of a job's row. The job and its trace are last, for both may be absent. */
 export const packRecord = (record: JobRecord): readonly unknown[] => {
-  const { job, key, priority, at, tries, unique = null, failure = null, trace } = record
-  return [key, priority, at, tries, unique, failure, ...withTrace(job, trace)]
+  const { job, key, priority, at, tries, unique = null, attributes, failure = null, trace } = record
+  // Attributes are stored beside the unique text: a job without them has the row that it always had.
+  const named = attributes ? { unique, attributes } : unique
+  return [key, priority, at, tries, named, failure, ...withTrace(job, trace)]
 }
 
 /** The value of a row, or `'unreadable'`: that is the value of no row. */
@@ -221,12 +229,17 @@ const isPacked = (packed: unknown): packed is readonly unknown[] => {
   return typeof key === 'string' && [priority, at, tries].every(Number.isSafeInteger)
 }
 
+/** The unique text of a job with attributes, and these. */
+type Named = { readonly unique: string | null; readonly attributes: Attributes }
+
 /** Reads what `packRecord` made. */
 const unpackRecord = (packed: readonly unknown[]): JobRecord => {
-  const [key, priority, at, tries, unique, failure, ...last] = packed as [
-    ...[string, number, number, number, string | null, JobRecord['failure'] | null],
+  const [key, priority, at, tries, named, failure, ...last] = packed as [
+    ...[string, number, number, number, Named | string | null, JobRecord['failure'] | null],
     ...unknown[],
   ]
+  const { unique, attributes } =
+    typeof named === 'object' && named ? named : { unique: named, attributes: undefined }
   const { payload: job, ...place } = readTraced(last)
   return {
     job,
@@ -237,5 +250,6 @@ const unpackRecord = (packed: readonly unknown[]): JobRecord => {
     unique: unique ?? undefined,
     failure: failure ?? undefined,
     ...place,
+    ...(attributes && { attributes }),
   }
 }

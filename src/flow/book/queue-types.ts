@@ -1,6 +1,7 @@
 /** The jobs of a queue as its book knows them, and the limits that it holds. Types only. */
 import type { KeptError } from '../../errors.ts'
 import type { TraceContext } from '../../trace-context.ts'
+import type { Attributes } from '../attributes/attributes.ts'
 import type { AddWindow } from './add-windows.ts'
 import type { JobRecord } from './queue-rows.ts'
 import type { RateLimit } from './rates.ts'
@@ -34,6 +35,7 @@ export type NewJob = {
   readonly priority: number
   readonly delayMs: number
   readonly unique: string | undefined
+  readonly attributes?: Attributes
   /** The recorded call that adds it, if one does: a repeat of it adds nothing. */
   readonly recorded?: string
   /** Where the turn that adds it is in a trace. */

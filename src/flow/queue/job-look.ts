@@ -1,9 +1,16 @@
 /** Looks at the jobs of a queue: one, and pages of those in one state. Pure. */
 import type { RoutedRows, RowsOptions } from '../../actors/index.ts'
-import { argument, object, oneOf } from '../../check.ts'
+import { argument, object, oneOf, optional } from '../../check.ts'
 import { invalidArgument, isKeelsonError, type KeptError } from '../../errors.ts'
 import type { AppContext } from '../../supervisors/index.ts'
+import {
+  type Attributes,
+  type AttributeValue,
+  areIn,
+  attributes,
+} from '../attributes/attributes.ts'
 import { type DoneJob, readDone } from '../book/ended-rows.ts'
+import { attributePrefix, placeRow } from '../book/job-attributes.ts'
 import type { KeptBook } from '../book/kept-claims.ts'
 import {
   deadPrefix,
@@ -32,6 +39,8 @@ export type JobEntry<J = unknown, R = unknown> = {
   /** The value that was added; `undefined` of a job that is done. */
   readonly input: J | undefined
   readonly key: string | undefined
+  /** The values by which `where` finds it; `undefined`: it has none. */
+  readonly attributes: Attributes | undefined
   readonly priority: number
   readonly addedAt: number
   /** When a delayed job is due. */
@@ -60,12 +69,13 @@ export type JobLook<J = unknown, R = unknown> = JobEntry<J, R> & {
 }
 
 const entryOf = ({ state, row, record }: FoundJob): JobEntry => {
-  const { job: input, key, priority, at: addedAt, tries, failure } = record
+  const { job: input, key, attributes, priority, at: addedAt, tries, failure } = record
   return {
     id: String(numberOf(row)),
     state,
     input,
     key: key || undefined,
+    attributes,
     priority,
     addedAt,
     tries,
@@ -80,12 +90,13 @@ const entryOf = ({ state, row, record }: FoundJob): JobEntry => {
 }
 
 const doneEntry = (number: number, job: DoneJob): JobEntry => {
-  const { key, priority, at: addedAt, tries, result, endedAt: doneAt } = job
+  const { key, attributes, priority, at: addedAt, tries, result, endedAt: doneAt } = job
   return {
     id: String(number),
     state: 'done',
     input: undefined,
     key: key || undefined,
+    attributes,
     priority,
     addedAt,
     tries,
@@ -119,9 +130,14 @@ export const doneLook = (number: number, job: DoneJob, tryKey: string): JobLook 
   log: job.log,
 })
 
-/** Which jobs to list. */
+/** Which jobs to list. One of `state` and `where`, or both. */
 export type JobsOptions = {
-  readonly state: JobState
+  readonly state?: JobState
+  /**
+   * Jobs with all of these attributes, the one that was added last first. The rows of the first attribute
+   * are walked through, and the other conditions filter: a page looks at 200 jobs at most, or at `limit`.
+   */
+  readonly where?: Readonly<Record<string, AttributeValue | undefined>>
   /** The most entries, 100 by default. */
   readonly limit?: number
   readonly cursor?: string
@@ -137,7 +153,8 @@ export type JobsPage<J = unknown, R = unknown> = {
 }
 
 const jobsOptions = object({
-  state: oneOf('waiting', 'delayed', 'running', 'dead', 'done'),
+  state: optional(oneOf('waiting', 'delayed', 'running', 'dead', 'done')),
+  where: optional(attributes),
   ...pageFields,
 })
 
@@ -156,17 +173,12 @@ export function* jobsIn(
   queue: string,
   options: JobsOptions,
 ): Look<JobsPage> {
-  const { state, limit, cursor: after } = jobsOptions(options, argument('', 'a page'))
+  const { state, where, limit, cursor: after } = jobsOptions(options, argument('', 'a page'))
+  if (where) return yield* jobsWith(app, queue, where, { state, limit, after })
+  if (state === undefined) throw invalidArgument('state', 'the state of jobs, or where', state)
   if (after !== undefined && !(after.startsWith(prefixes[state]) && numberOf(after) > 0))
     throw invalidArgument('cursor', `the cursor of a page of jobs that are ${state}`, after)
-  const queues = entitiesOf(app, 'queue', queue)
-  const rows = queues.rows(queueId)
-  const kept = (yield* ask(
-    () => queues.state(queueId),
-    () => queues.load(queueId),
-  )) as KeptBook | undefined
-  const claims = new Map((kept?.claims ?? []).map(([row, tries]) => [row, tries]))
-  const cut = new Map((kept?.cut ?? []).map(([row, tries]) => [row, tries]))
+  const { rows, claims, cut } = yield* heldIn(app, queue)
   const found =
     state === 'running'
       ? [...claims.keys()].sort().filter((row) => after === undefined || row > after)
@@ -178,6 +190,70 @@ export function* jobsIn(
   }
   const exhausted = found.length <= limit
   return { entries, exhausted, cursor: exhausted ? undefined : found[limit - 1] }
+}
+
+/** The rows of a queue, and by their rows the tries of jobs that run, and of jobs that were cut off. */
+function* heldIn(app: Pick<AppContext, 'entity'>, queue: string) {
+  const queues = entitiesOf(app, 'queue', queue)
+  const rows = queues.rows(queueId)
+  const kept = (yield* ask(
+    () => queues.state(queueId),
+    () => queues.load(queueId),
+  )) as KeptBook | undefined
+  const claims = new Map((kept?.claims ?? []).map(([row, tries]) => [row, tries]))
+  const cut = new Map((kept?.cut ?? []).map(([row, tries]) => [row, tries]))
+  return { rows, claims, cut }
+}
+
+type WherePage = {
+  readonly state: JobState | undefined
+  readonly limit: number
+  readonly after: string | undefined
+}
+
+/** A page of jobs with attributes looks at so many. */
+const looksMax = 200
+
+/** A page of the jobs with these attributes, the last one that was added first. */
+function* jobsWith(
+  app: Pick<AppContext, 'entity'>,
+  queue: string,
+  where: Attributes,
+  { state, limit, after }: WherePage,
+): Look<JobsPage> {
+  const [name, value] = Object.entries(where)[0] as [string, AttributeValue]
+  const prefix = attributePrefix(name, value)
+  if (after !== undefined && !(after.startsWith(prefix) && numberOf(after) > 0))
+    throw invalidArgument('cursor', 'the cursor of a page of jobs with these attributes', after)
+  const { rows, claims, cut } = yield* heldIn(app, queue)
+  const looks = Math.max(limit, looksMax)
+  const range = { prefix, reverse: true, ...(after !== undefined && { lt: after }) }
+  const keys = yield* keysOf(rows, range, looks + 1)
+  const entries: JobEntry[] = []
+  for (const [at, key] of keys.slice(0, looks).entries()) {
+    const place = placeRow(numberOf(key))
+    const row = (yield* ask(
+      () => rows.get(place),
+      () => rows.load(place),
+    )) as string | undefined
+    const its = row && stateAt(row, claims)
+    const isWanted = row && its && (state ?? its) === its
+    const entry = isWanted
+      ? yield* entryAt(rows, row, its, claims.get(row) ?? cut.get(row))
+      : undefined
+    if (entry && areIn(where, entry.attributes)) entries.push(entry)
+    if (entries.length === limit && at + 1 < keys.length)
+      return { entries, exhausted: false, cursor: key }
+  }
+  const exhausted = keys.length <= looks
+  return { entries, exhausted, cursor: exhausted ? undefined : keys[looks - 1] }
+}
+
+/** The state of the job in this row. */
+const stateAt = (row: string, claims: ReadonlyMap<string, number>): JobState | undefined => {
+  if (claims.has(row)) return 'running'
+  const states = ['waiting', 'delayed', 'dead', 'done'] as const
+  return states.find((each) => row.startsWith(prefixes[each]))
 }
 
 /** The rows of a state after one of them: waiting ones by their priority, the highest first. */

@@ -6,12 +6,13 @@ import { noOptions } from '../../own-names.ts'
 import { call, type Ref } from '../../runtime/index.ts'
 import type { Parse } from '../../schema.ts'
 import type { AppContext } from '../../supervisors/index.ts'
+import { attributes } from '../attributes/attributes.ts'
 import type { AddWindow } from '../book/add-windows.ts'
 import type { ChangedLimits, LimitsLook } from '../book/queue-limits.ts'
 import { deadRow, numberOf } from '../book/queue-rows.ts'
 import type { Added, JobHold } from '../book/queue-types.ts'
 import type { Look } from '../looks/look.ts'
-import type { Duration } from '../runs/body.ts'
+import type { Duration, StartRunOptions } from '../runs/body.ts'
 import type { EnteringRun } from '../runs/messages.ts'
 import { delay, duration, pageOptions, part, priority, shortText } from '../runs/options.ts'
 import { answerOf, declaredPart, entitiesOf, queueId } from '../runs/parts.ts'
@@ -51,6 +52,8 @@ export type JobOptions = {
     readonly ms: Duration
     readonly keep?: 'first' | 'last'
   }
+  /** Values by which `jobs` finds the job with `where`, as the attributes of a run. */
+  readonly attributes?: StartRunOptions['attributes']
 }
 
 /**
@@ -133,6 +136,7 @@ const jobOptions = object({
   throttle: optional(
     object({ key: shortText, ms: duration, keep: or(oneOf('first', 'last'), 'first') }),
   ),
+  attributes: optional(attributes),
 })
 
 /** The schema of the jobs of a queue, be it given by its name alone. */
@@ -164,12 +168,12 @@ export const sentJob = (
   of = 'the job',
 ): SentJob => {
   const checked = jobOptions(options, argument('', 'a job'))
-  const { unique, key = '', priority, delay: delayMs } = checked
+  const { unique, key = '', priority, delay: delayMs, attributes } = checked
   // A copy: its caller may change the job before the turn that stores it.
   const { value, bytes } = storable(parse ? parse(job, of) : job, 'the job')
   const window = windowOf(checked)
   const sent = { job: value, key, priority, unique, delayMs, bytes }
-  return window ? { ...sent, window } : sent
+  return { ...sent, ...(window && { window }), ...(attributes && { attributes }) }
 }
 
 /** Lets no job of a queue start, or lets them start again. */

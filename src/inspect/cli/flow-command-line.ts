@@ -77,6 +77,8 @@ const json = (given: string | undefined, what: string): unknown => {
   }
 }
 
+const conditions = read((given) => (given === undefined ? undefined : whereIn(given)))
+
 const page = { limit: whole(1, undefined), cursor: text }
 
 const chosen = { status: text, since: time, until: time, parent: text, root: text }
@@ -98,7 +100,7 @@ const commands: Readonly<Record<string, GroupedCommand<FlowCommand>>> = {
       ...chosen,
       ...page,
       correlation: text,
-      where: read((given) => (given === undefined ? undefined : whereIn(given))),
+      where: conditions,
       order: text,
       show: read((given) => given?.split(',')),
     },
@@ -164,11 +166,11 @@ const commands: Readonly<Record<string, GroupedCommand<FlowCommand>>> = {
     },
   ),
   jobs: command(
-    `  keelson flow jobs QUEUE [--state S] [--limit N] [--cursor C]
-      The jobs of a queue in one state.
-      --state         waiting (by default), delayed, running, dead or done`,
+    `  keelson flow jobs QUEUE [--state S] [--where customer=c-7] [--limit N] [--cursor C]
+      The jobs of a queue in one state, or with these attributes.
+      --state         waiting (by default without --where), delayed, running, dead or done`,
     ['queue'],
-    { ...page, state: text },
+    { ...page, state: text, where: conditions },
   ),
   dead: command(
     `  keelson flow dead QUEUE [--limit N] [--cursor C]

@@ -6,7 +6,7 @@
 
 import { argument, optional, wholeFrom } from '../../check.ts'
 import { invalidArgument } from '../../errors.ts'
-import type { Flow, JobState, LimitsChange, ListOptions, Settlement } from '../../flow/index.ts'
+import type { Flow, JobsOptions, LimitsChange, ListOptions, Settlement } from '../../flow/index.ts'
 import { noOptions } from '../../own-names.ts'
 import type { App } from '../../supervisors/index.ts'
 import {
@@ -53,7 +53,7 @@ const bounded = <O extends { readonly limit?: number }>(page: O): O => {
   return page
 }
 
-type Listed = Paged & { readonly state?: JobState }
+type Listed = Paged & Pick<JobsOptions, 'state' | 'where'>
 
 /** `schedule`: there is a queue of this name too. */
 type Pausing = Shown & { readonly schedule?: boolean }
@@ -210,8 +210,9 @@ export class FlowWords {
 
   /** A page of the jobs of a queue in one state, by default of the waiting ones. */
   async jobs(queue: string, options: Listed = noOptions): Promise<View> {
-    const { json, state = 'waiting', ...page } = options
-    return view(json, await jobsPage(this.#app, queue, { state, ...bounded(page) }), jobsTable)
+    const { json, where, state = where ? undefined : 'waiting', ...page } = options
+    const which = { ...(where && { where }), ...(state && { state }) }
+    return view(json, await jobsPage(this.#app, queue, { ...which, ...bounded(page) }), jobsTable)
   }
 
   /** A page of the dead jobs of a queue. */

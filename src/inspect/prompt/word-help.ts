@@ -76,7 +76,10 @@ const flowMethods = [
   ["undo('order', '42')", 'undoes a run that was cancelled by force'],
   ["signal('order', '42', name, value, { id })", 'sends a signal; one with an id counts once'],
   ["settle('order', '42', key, { value } | { error })", 'decides a step that blocks its run'],
-  ["jobs('mails', { state, limit, cursor })", 'a page of the jobs that wait, or of another state'],
+  [
+    "jobs('mails', { state, where, limit, cursor })",
+    'a page of the jobs that wait, or of another state',
+  ],
   ["start('order', input, { id: '43' })", 'starts a run'],
   ["add('mails', job)", 'adds a job'],
   ["dead('mails')", 'a page of dead jobs, with the stacks of their errors'],

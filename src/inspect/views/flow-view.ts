@@ -215,6 +215,9 @@ export const jobFacts = (job: string, look: WaitingJob<JobLook>, paint: Paint): 
     ...(others.waitsFor ? [[jobNames.waitsFor, waitCell(others.waitsFor, true)] as const] : []),
     [jobNames.input, cellText(input, valueMax)],
     [jobNames.key, cell(key)],
+    ...(others.attributes
+      ? [[jobNames.attributes, cellText(others.attributes, valueMax)] as const]
+      : []),
     [jobNames.priority, cell(String(priority))],
     [jobNames.addedAt, timeText(addedAt)],
     [jobNames.dueAt, timeText(dueAt)],
