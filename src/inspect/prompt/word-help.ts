@@ -44,6 +44,7 @@ const storeMethods = [
   ['expire(key, ttlMs), persist(key)', 'gives the value an end, or takes it away'],
   ['watch({ prefix, from })', 'durable changes: for await (const change of store.watch())'],
   ['clear({ namespace })', 'removes every key, or those of a namespace'],
+  ['typed(prefix, schema)', 'the values below a prefix, checked by a schema'],
   ['shardOf(key)', 'the number of its shard'],
   ['settled()', 'resolves when every write that was called before is decided'],
 ] as const

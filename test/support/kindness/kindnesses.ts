@@ -298,7 +298,7 @@ export const kindnesses: readonly Kindness[] = [
     fault: [
       {
         file: 'src/storage/segments/segment-appender.ts',
-        from: '    this.#file.sync()\n',
+        from: '    file.sync()\n',
         to: '',
       },
     ],
