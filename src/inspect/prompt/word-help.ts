@@ -219,8 +219,8 @@ const commands: readonly (readonly [string, string])[] = [
     'the streams by themselves; one of them with its last messages',
   ],
   [
-    "streams('chat/lobby'), stream('chat/lobby', 'events')",
-    'the same of a durable actor, or of a run',
+    "streams('chat/lobby')",
+    "the streams of a durable actor or a run; stream('chat/lobby', 'events'): one of them",
   ],
   ["tail('import/7', 100)", 'the next messages of a stream, as they come'],
   ['projections()', 'each projection: lag, rows, outbox, suspensions'],

@@ -87,7 +87,7 @@ describe('keelson start (needs the build)', () => {
 
     const { output } = await commandHere(words, dir, { input: "store.get('a')\nwal()" })
 
-    expect(output).toMatch(/^1\nshard 0 {2}open\n/)
+    expect(output).toMatch(/^1\ndisk .*\n(?:.+\n)+\nshard 0 {2}open\n/)
     expect(output).toContain('closed cleanly')
   })
 
