@@ -82,6 +82,11 @@ export const onTmux = (
         for (const looker of lookers) looker(screen)
       }
       block = undefined
+      // A capture that came before the session was there would be the last one.
+      if (line.startsWith('%error') && isAsked) {
+        isAsked = false
+        look()
+      }
     } else if (block) block.push(line)
     else if (line.startsWith('%output')) look()
   }
