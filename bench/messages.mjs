@@ -77,7 +77,7 @@ const files = [
   './contenders/language.mjs',
 ]
 
-/** What BEAM's own gen_server does on the machine of docs/performance-details.md: OTP 25, one scheduler. */
+/** What BEAM's own gen_server does on the machine of docs/evidence/performance-details.md: OTP 25, one scheduler. */
 const beam = { 'one-way': 9_000_000, 'call-64': 1_270_000, spawn: 630_000 }
 
 const loadContenders = async () => {

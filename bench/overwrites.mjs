@@ -1,7 +1,7 @@
 /**
  * 100,000 keys overwritten at full speed for some minutes: each second the disk by part, the memory, the projection's lag and
  * the delay of the event loop are looked at. It ends with what was to be bounded and whether it was, and draws
- * `docs/overwrites.svg`. `--minutes N`: 3 by default; `--rows N`: how many keys.
+ * `docs/evidence/overwrites.svg`. `--minutes N`: 3 by default; `--rows N`: how many keys.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -18,7 +18,7 @@ import { Player } from './writes/players.mjs'
 export const about = 'keys overwritten for minutes: is disk, memory and lag bounded; --minutes N'
 
 const program = fileURLToPath(new URL('./overwrites/player.mjs', import.meta.url))
-const picture = fileURLToPath(new URL('../docs/overwrites.svg', import.meta.url))
+const picture = fileURLToPath(new URL('../docs/evidence/overwrites.svg', import.meta.url))
 const MiB = 2 ** 20
 /** The soak ends before the disk is full. */
 const freeMin = 4 * 1024 * MiB

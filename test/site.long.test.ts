@@ -71,7 +71,12 @@ describe.skipIf(lacks(isOffline ? 'the registry cannot be reached' : undefined))
         if (!/^(?:data|blob):/.test(request.url()) && !request.url().startsWith(origin))
           said.push(request.url())
       })
-      for (const path of ['', 'docs/getting-started', 'docs/observer', 'docs/performance-details'])
+      for (const path of [
+        '',
+        'docs/getting-started',
+        'docs/observer',
+        'docs/evidence/performance-details',
+      ])
         await page.goto(`${origin}/${path}`, { waitUntil: 'networkidle0' })
       await page.goto(`${origin}/api/keelson/variables/start`, { waitUntil: 'networkidle0' })
       await page.click('#local-search button')
