@@ -129,37 +129,42 @@ test(`killed ${kills} times while it speaks, both browsers see each token once, 
   const [stays, leaves] = [new Browser(`${agent.url}/ada`), new Browser(`${agent.url}/ada`)]
   const watching = [stays.watch(), leaves.watch()]
   const question = 'What is the weather in Paris?'
-  expect(await agent.say('chat', 'ada', question, 'q1')).toBe(202)
-  await stays.until(({ length }) => length >= 3)
-  leaves.leave()
-
-  for (let life = 0; life < kills && !stays.hasEnded; life++) {
-    const seen = stays.lines.length + 1 + (life % 2)
-    await stays.until(({ length }) => length >= seen || stays.hasEnded)
-    await agent.kill()
-    await agent.begin()
-    // A client that got no answer says it again.
-    expect(await agent.say('chat', 'ada', question, 'q1')).toBe(202)
+  const ends = ({ lines }: Browser): number => lines.filter(({ type }) => type === 'end').length
+  let killed = 0
+  let rounds = 0
+  while (killed < kills) {
+    rounds++
+    const hasEnded = (): boolean => ends(stays) === rounds
+    expect(await agent.say('chat', 'ada', question, `q${rounds}`)).toBe(202)
+    while (killed < kills && !hasEnded()) {
+      const seen = stays.lines.length + 1 + (killed % 2)
+      await stays.until(({ length }) => length >= seen || hasEnded())
+      await agent.kill()
+      await agent.begin()
+      killed++
+      // A client that got no answer says it again.
+      expect(await agent.say('chat', 'ada', question, `q${rounds}`)).toBe(202)
+      if (killed === 2) leaves.leave()
+    }
+    await stays.until(hasEnded)
   }
-  await stays.until(() => stays.hasEnded)
   watching.push(leaves.watch())
-  await leaves.until(() => leaves.hasEnded)
+  await leaves.until(() => ends(leaves) === rounds)
   stays.leave()
   leaves.leave()
   await Promise.all(watching)
 
-  expect(stays.text.replaceAll(/\s\|/g, ' ')).toBe(
-    [
-      question,
-      'I will look at the weather for you. [weather Paris]',
-      'it is sunny in Paris',
-      'The tool answered: it is sunny in Paris. Is there anything else that I can do for you today?',
-      '<end>',
-    ].join('|'),
-  )
+  const round = [
+    question,
+    'I will look at the weather for you. [weather Paris]',
+    'it is sunny in Paris',
+    'The tool answered: it is sunny in Paris. Is there anything else that I can do for you today?',
+    '<end>',
+  ].join('|')
+  expect(stays.text.replaceAll(/\s\|/g, ' ')).toBe(Array(rounds).fill(round).join('|'))
   expect(leaves.lines).toEqual(stays.lines)
   const keys = agent.printed.filter((line) => line.startsWith('weather '))
-  expect(new Set(keys).size).toBe(1)
+  expect(new Set(keys).size).toBe(rounds)
 }, 300_000)
 
 test('a dangerous tool waits for a person over a kill, and a cancel stops the model', async () => {
