@@ -273,6 +273,7 @@ export {
   type EntityKind,
   type Failed,
   type Follows,
+  forgetProducers,
   messagesOfTurn,
   type OwnWork,
   ownWork,

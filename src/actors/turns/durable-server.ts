@@ -105,6 +105,12 @@ export const closeStreams = (context: object): void => {
   for (const name of own.streamNames) own.streams.add(name, [], true)
 }
 
+/** Forgets with the present turn every producer of every stream of the actor. */
+export const forgetProducers = (context: object): void => {
+  const own = streamsOfTurn(context)
+  for (const name of own.streamNames) own.streams.act(name, { act: 'forgetAll' })
+}
+
 /** Opens every stream of the actor again with the present turn. */
 export const reopenStreams = (context: object): void => {
   const own = streamsOfTurn(context)

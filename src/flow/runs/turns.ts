@@ -2,7 +2,13 @@
  * The turns of a run: from its state, and its rows, to the next state. They may be made again, so
  * they depend on nothing else. Pure, but for the rows of the current turn.
  */
-import { closeStreams, LargeValue, reopenStreams, shardTime } from '../../actors/index.ts'
+import {
+  closeStreams,
+  forgetProducers,
+  LargeValue,
+  reopenStreams,
+  shardTime,
+} from '../../actors/index.ts'
 import {
   invalidArgument,
   isKeelsonError,
@@ -446,6 +452,8 @@ export const beginningAgain = (
 ): RunState => {
   if (input === undefined) context.rows.delete('input')
   else context.rows.put('input', input)
+  // The keys of an earlier lap, or round, never come again: a step that failed in it has no further try.
+  forgetProducers(context)
   const { said: _, ...others } = state
   const { lap, round } = state
   const begun = { version, lap: lap + 1, round: round + 1, attempt: 1 }
@@ -514,6 +522,7 @@ export const reopening = (
     }
   }
   if (isOver(state.status)) reopenStreams(context)
+  if (undone.size > 0) forgetProducers(context)
   const { error: _, failedBy: __, cancel: ___, ...others } = state
   const next = { ...others, round: state.round + (undone.size > 0 ? 1 : 0) }
   return saying(
@@ -584,6 +593,7 @@ export const reopeningFrom = (
   }
   rows.delete('output')
   if (isOver(state.status)) reopenStreams(context)
+  forgetProducers(context)
   const { error: _, failedBy: __, cancel: ___, ...others } = state
   const next = { ...others, round: state.round + 1, outcomes: kept.outcomes }
   return saying(

@@ -16,7 +16,7 @@
  *     keep      u64 ms | u64 bytes | u64 messages; 0 for no bound
  *     fork      8 bytes birth | owner of the fork
  *     unfork    owner of the fork
- *     reopen, delete, touch, expire   nothing
+ *     reopen, delete, touch, expire, forgetAll   nothing
  */
 import { u32In } from '../../bytes/u64.ts'
 import { asBuffer } from '../../bytes/utf8.ts'
@@ -97,6 +97,8 @@ export type StreamAct =
   | { readonly act: 'begin'; readonly id: string }
   /** Forgets a producer, which sends nothing any more. */
   | { readonly act: 'forget'; readonly id: string }
+  /** Forgets every producer. */
+  | { readonly act: 'forgetAll' }
   /** Opens a closed stream again. */
   | { readonly act: 'reopen' }
   /** Removes the messages before a place. */
@@ -132,6 +134,7 @@ const acts = {
   fork: 10,
   unfork: 11,
   forget: 12,
+  forgetAll: 13,
 } as const
 
 /** The flags of a removal: it is the last one, or one of a stream of the entity. */
@@ -261,6 +264,8 @@ const readPart = (reader: PayloadReader): StreamPart => {
       return { owner, act: 'begin', id: reader.text('an id of a producer', producerIdBytesMax) }
     case acts.forget:
       return { owner, act: 'forget', id: reader.text('an id of a producer', producerIdBytesMax) }
+    case acts.forgetAll:
+      return { owner, act: 'forgetAll' }
     case acts.reopen:
       return { owner, act: 'reopen' }
     case acts.trim: {

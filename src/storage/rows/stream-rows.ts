@@ -26,6 +26,7 @@ import {
   streamPieceKey,
   streamPieces,
   streamProducerKey,
+  streamProducers,
 } from '../values/stream-key.ts'
 import {
   chunkBytes,
@@ -71,6 +72,9 @@ const droppedChunksMax = 8
 
 /** The most rows of pieces that go with a producer. */
 const forgottenPiecesMax = 1_000
+
+/** The most rows of producers that one part forgets: a producer has one, and one more for each piece. */
+const forgottenRowsMax = 2 * streamProducersMax
 
 type Stamp = { readonly lsn: number; readonly time: number }
 
@@ -125,6 +129,8 @@ const applyPart = (
       return unforked(part.fork, owner, head, rows)
     case 'forget':
       return forgotten(part.id, owner, head, rows)
+    case 'forgetAll':
+      return allForgotten(owner, head, rows)
     case 'expire':
       return head
         ? aged(owner, head, rows, stamp.time)
@@ -218,7 +224,7 @@ const unforked = (
 const nothing = new Uint8Array(0)
 
 const acted = (
-  part: Exclude<StreamAct, { act: 'delete' | 'expire' | 'unfork' | 'forget' }>,
+  part: Exclude<StreamAct, { act: 'delete' | 'expire' | 'unfork' | 'forget' | 'forgetAll' }>,
   owner: string,
   head: StreamHead,
   rows: Changing,
@@ -570,6 +576,21 @@ const forgotten = (
     if (pieces.push(piece) === forgottenPiecesMax) break
   for (const piece of pieces) rows.set(piece, undefined)
   head.producers--
+  return kept(owner, head, rows)
+}
+
+/** No producer has a row any more. Of very many some stay, and are counted, until the next part of this kind. */
+const allForgotten = (
+  owner: string,
+  head: StreamHead | undefined,
+  rows: Changing,
+): StreamAnswer => {
+  if (!head || head.producers === 0) return { kind: 'removed', existed: false }
+  const found: string[] = []
+  for (const [key] of rows.range(streamProducers(owner, head.birth)))
+    if (found.push(key) > forgottenRowsMax) break
+  for (const key of found.slice(0, forgottenRowsMax)) rows.set(key, undefined)
+  if (found.length <= forgottenRowsMax) head.producers = 0
   return kept(owner, head, rows)
 }
 

@@ -109,6 +109,10 @@ export const chunkNumberOf = (chunkKey: string): number =>
 export const streamProducerKey = (owner: string, birth: string, id: string): string =>
   `${producerPrefix}${owner}\0${birth}${id}`
 
+/** All producers of a birth, and the pieces of their messages. */
+export const streamProducers = (owner: string, birth: string): RowRange =>
+  rowsBeginning(streamProducerKey(owner, birth, ''))
+
 /** A place in a stream: after so many of its messages. */
 export type StreamPlace = { readonly birth: string; readonly number: number }
 

@@ -151,6 +151,28 @@ describe('a step', () => {
     expect(await w.during(codeOf(late?.append('late') as Promise<unknown>))).toBe('EXITED')
   })
 
+  test('is forgotten when its key never comes again: by `again`, and by a retry with new keys', async () => {
+    const fails = { retry: { max: 1 } }
+    const type = workflow('laps', async (ctx: Ctx, lap: number) => {
+      await ctx.step('undone', failingAfter(['u'], 0), { undo: () => undefined })
+      await ctx.step('fails', failingAfter([`${lap}`], 9), fails).catch(() => undefined)
+      if (lap < 3) ctx.again(lap + 1)
+      await ctx.step('fails too', failingAfter([`${lap}`], 9), fails)
+    })
+    const w = await flowWorld([type])
+    const run = await w.during(w.flow.start(type, 1, { id: '1' }))
+    const producers = async () => (await w.during(w.s.app.streams.raw().head(owner)))?.producers
+    const owner = entityStream('$flow-laps/1', 'out')
+    await w.during(codeOf(run.result()))
+    expect(await producers()).toBe(2)
+    await w.during(w.flow.retry(type, '1'))
+    await w.during(codeOf(run.result()))
+    expect(await producers()).toBe(1)
+    await w.during(w.flow.retry(type, '1', { from: 'fails' }))
+    await w.during(codeOf(run.result()))
+    expect(await producers()).toBe(2)
+  })
+
   test('knows its messages among those of other steps', { tags: ['ST3'] }, async () => {
     const words = (name: string) => Array.from({ length: 20 }, (_, at) => `${name}${at}`)
     const type = workflow('both', async (ctx: Ctx) => {

@@ -258,6 +258,7 @@ const streams: Readonly<Record<string, readonly StreamPart[]>> = {
     acting('c', { act: 'delete' }),
   ],
   'a producer is forgotten': [acting('a', { act: 'forget', id: 'p' })],
+  'every producer is forgotten': [acting('a', { act: 'forgetAll' })],
   'an append to one birth, of bytes, with an order': [
     {
       ...appending('a', ['x']),

@@ -260,9 +260,9 @@ describe('bytes of another kind', () => {
     ['an unknown kind of unit', '0000000000000000 0100 02000000 08 00', 'unit', 8],
     [
       'an unknown act on a stream',
-      '0000000000000000 0100 12000000 05 01000000 0900 2473747265616d2f61 0d 00',
+      '0000000000000000 0100 12000000 05 01000000 0900 2473747265616d2f61 0e 00',
       'act on a stream',
-      13,
+      14,
     ],
     [
       'an unknown mark of a turn',

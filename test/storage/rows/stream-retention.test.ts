@@ -280,6 +280,24 @@ test('a producer that is forgotten leaves no row, its late appends are refused, 
   })
 })
 
+test('all producers are forgotten, with every piece, and the messages stay', () => {
+  const rows = new MapRows()
+  expect(applied(rows, 1, acting('a', { act: 'forgetAll' })).kind).toBe('removed')
+  const by = (id: string, seq: number) => ({
+    producer: { id, epoch: 0, seq, counts: 'messages' as const },
+  })
+  for (const seq of [0, 1])
+    for (const id of ['p', 'q', 'r/1']) applied(rows, 2, appending('a', [`"${id}"`], by(id, seq)))
+  applied(rows, 3, appending('ab', ['1'], by('p', 0)))
+  const producers = () =>
+    [...rows.rows.keys()].filter((key) => rowClassOf(key) === 'streamProducer').length
+  expect([headIn(rows).producers, producers()]).toEqual([3, 7])
+
+  expect(applied(rows, 4, acting('a', { act: 'forgetAll' })).kind).toBe('stream')
+  expect([headIn(rows).producers, headIn(rows).next, producers()]).toEqual([0, 6, 1])
+  expect(applied(rows, 5, acting('a', { act: 'forgetAll' })).kind).toBe('removed')
+})
+
 test('a trim of a stream that is not there finds none, and makes none', () => {
   const rows = new MapRows()
   const before = { birth: '0123456789abcdef', number: 0 }

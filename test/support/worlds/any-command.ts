@@ -214,7 +214,9 @@ const anyPart: fc.Arbitrary<StreamPart> = fc.oneof(
   fc
     .constantFrom('begin' as const, 'forget' as const)
     .map((act) => acting('any', { act, id: 'p' })),
-  fc.constantFrom('reopen' as const, 'delete' as const).map((act) => acting('any', { act })),
+  fc
+    .constantFrom('reopen' as const, 'delete' as const, 'forgetAll' as const)
+    .map((act) => acting('any', { act })),
   fc.record({ birth, number: fc.nat() }).map((before) => acting('any', { act: 'trim', before })),
   fc
     .record({ ageMs: fc.nat(), bytesMax: fc.nat(), messagesMax: fc.nat() })
