@@ -18,7 +18,7 @@ const names = ['a', 'b', 'c']
 const codes = [
   ...['TIMEOUT', 'UNKNOWN_OUTCOME', 'NOT_SUBMITTED', 'SHARD_DOWN', 'BUSY', 'refused', 'NO_SPACE'],
 ]
-// docs/members.md: without an id a call that a closing owner cuts off is EXITED. Its answer waits for the engine here.
+// docs/members-reference.md: without an id a call that a closing owner cuts off is EXITED. Its answer waits for the engine here.
 const lost = { withId: codes, plain: [...codes, 'EXITED'] }
 
 /** Something happens to a member, or to all. */
