@@ -62,7 +62,7 @@ const leaseMsDefault = 5_000
 /**
  * The engine of a cluster on a PostgreSQL server, for `cluster.engine` of `start`. It connects when
  * the instance starts: one connection for each shard that it has, and four more. The user needs the right to
- * create the schema `keelson_cluster`. `docs/cluster.md` says what the server must be.
+ * create the schema `keelson_cluster`. `docs/cluster-postgres.md` says what the server must be.
  * @throws KeelsonError `INVALID_ARGUMENT`
  */
 export const postgresEngine = (
