@@ -28,6 +28,7 @@ export const examplePages = [
   'docs/tracing.md',
   'docs/state-machines.md',
   'docs/testing.md',
+  'docs/testing-reference.md',
   'docs/wal.md',
   'docs/journal.md',
   'docs/references.md',
