@@ -9,6 +9,7 @@ export const examplePages = [
   'docs/store-reference.md',
   'docs/store-running.md',
   'docs/blobs.md',
+  'docs/blobs-reference.md',
   'docs/projections.md',
   'docs/actors.md',
   'docs/names.md',
