@@ -11,6 +11,7 @@ export const examplePages = [
   'docs/blobs.md',
   'docs/blobs-reference.md',
   'docs/projections.md',
+  'docs/projections-reference.md',
   'docs/actors.md',
   'docs/names.md',
   'docs/supervision.md',

@@ -66,6 +66,8 @@ describe('the modes of lmdb_writer', () => {
   test('are drawn in the docs from the table', () => {
     const states = Object.fromEntries(modes.map((mode) => [mode, { on: projectionModes[mode].on }]))
     const drawing = StateMachine.mermaid(createMachine({ initial: 'starting', states }))
-    expect(readFileSync('docs/projections.md', 'utf8')).toContain(`\`\`\`mermaid\n${drawing}\`\`\``)
+    expect(readFileSync('docs/projections-reference.md', 'utf8')).toContain(
+      `\`\`\`mermaid\n${drawing}\`\`\``,
+    )
   })
 })
