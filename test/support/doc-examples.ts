@@ -32,6 +32,7 @@ export const examplePages = [
   'docs/testing.md',
   'docs/testing-reference.md',
   'docs/wal.md',
+  'docs/wal-reference.md',
   'docs/journal.md',
   'docs/references.md',
   'docs/streams.md',
