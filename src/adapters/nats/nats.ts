@@ -80,7 +80,7 @@ const copiesMax = 3
 /**
  * The engine of a cluster on NATS JetStream, for `cluster.engine` of `start`. `copies` machines have
  * what is acknowledged: a stream has `2 * copies - 1` replicas, and a majority of them answers.
- * `docs/cluster-nats.md` says what the servers must be, and what was tried.
+ * `docs/cluster-nats-operations.md` says what the servers must be, and what was tried.
  * @throws KeelsonError `INVALID_ARGUMENT`
  */
 export const natsEngine = (options: NatsEngineOptions, ...surplus: []): ClusterEngine => {

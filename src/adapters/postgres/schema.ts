@@ -1,5 +1,5 @@
 /**
- * The schema `keelson` in PostgreSQL, and its versions. docs/replication.md describes it for people
+ * The schema `keelson` in PostgreSQL, and its versions. docs/replication-reference.md describes it for people
  * who know only SQL. A version that was released is never changed: a change is a further step. So
  * it is apart from the code that uses it.
  */
