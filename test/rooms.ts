@@ -100,6 +100,7 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     observe: ['text', 'recorder', 'answers'],
     attach: ['text', 'recorder', 'prompt', 'observe'],
     'page-server': ['observe', 'attach'],
+    mcp: ['text', 'command', 'attach'],
     folder: ['text', 'command', 'attach'],
     rehearsal: ['text', 'command', 'folder'],
     operations: ['recorder', 'answers', 'rehearsal'],
@@ -107,7 +108,7 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     members: ['command'],
     cli: [
       ...['text', 'command', 'answers', 'views', 'prompt', 'attach', 'page-server'],
-      ...['folder', 'rehearsal', 'cluster', 'members'],
+      ...['mcp', 'folder', 'rehearsal', 'cluster', 'members'],
     ],
   },
   flow: {

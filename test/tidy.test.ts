@@ -98,6 +98,9 @@ const doors: Record<string, readonly string[]> = {
   'abstract-level': ['src/adapters/level/level.ts'],
   // The package's own entry, so that it loads `pg` only where it is wanted.
   'keelson/postgres': ['src/inspect/folder/restore-command.ts'],
+  '@modelcontextprotocol/sdk/server/index.js': ['src/inspect/mcp/mcp-server.ts'],
+  '@modelcontextprotocol/sdk/server/stdio.js': ['src/inspect/mcp/mcp-server.ts'],
+  '@modelcontextprotocol/sdk/types.js': ['src/inspect/mcp/mcp-server.ts'],
   '@nats-io/transport-node': ['src/adapters/nats/nats-link.ts'],
   pg: ['src/adapters/postgres/pg-database.ts'],
   'pg-copy-streams': ['src/adapters/postgres/pg-database.ts'],

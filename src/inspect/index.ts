@@ -10,6 +10,7 @@
  * - observe: answers of an instance to `keelson observe`: views, measurements, actions
  * - attach: prompts that are attached to a running instance; the public `start`
  * - page-server: the HTTP server of the page of `keelson observe`; `keelson/observer`
+ * - mcp: `keelson mcp`: the tools that read, and the door to the SDK of their protocol
  * - folder: commands on a data folder: `keelson wal`, `journal`, `backup`, `restore`, `doctor`
  * - rehearsal: `keelson rehearse`: what a new build will do with stored data
  * - operations: `keelson/operations`: health, readiness and metrics for programs that watch

@@ -59,6 +59,20 @@ export type StreamShown = {
   readonly tail: readonly string[]
 }
 
+/** Which streams: those by themselves, or of one actor, in the order of their names. */
+export type StreamsQuery = {
+  readonly kind?: string
+  readonly id?: string
+  readonly prefix?: string
+  readonly after?: string
+}
+
+/** A page of streams. `after`: there may be more after this name. */
+export type StreamPage = {
+  readonly rows: readonly (Omit<StreamShown, 'tail'> & { readonly bytes: number })[]
+  readonly after?: string
+}
+
 /** One durable actor as it is now. */
 export type EntityDetail = {
   /** The member that has it, if it is another one than the one that answers. Its process is there. */

@@ -119,6 +119,34 @@ export type Overview = {
   readonly recent: readonly Recorded[]
 }
 
+/** Of which process, by its name, such as `order/17`; without one all crashes are listed. */
+export type CrashesQuery = { readonly process?: string }
+
+/** Crashes at all members, the newest last. */
+export type Crashes = {
+  /** How many there were since the start, in a list. */
+  readonly total?: number
+  /** A list: of each process and error the last crash. */
+  readonly rows?: readonly {
+    /** Whose code failed: `handler`, `machine` or `task`. */
+    readonly what: string
+    readonly subject: string
+    readonly pid?: number
+    readonly count: number
+    readonly firstAt: number
+    readonly lastAt: number
+    readonly reason: string
+    readonly lastMessage: string
+    readonly member?: string
+  }[]
+  /** Of one process: its reports, each with stack and causes. */
+  readonly reports?: readonly string[]
+  /** Without a report: lines of the log that name it. */
+  readonly lines?: readonly string[]
+  /** Members that have not answered, and why. */
+  readonly silent: readonly { readonly member: string; readonly reason: string }[]
+}
+
 /** A process of the tree, or the place of a missing one. */
 export type TreeNode = {
   readonly name: string

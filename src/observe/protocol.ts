@@ -29,8 +29,12 @@ import type {
   RunsQuery,
   SchedulePage,
   SchedulesQuery,
+  StreamPage,
+  StreamsQuery,
 } from './entity-answers.ts'
 import type {
+  Crashes,
+  CrashesQuery,
   LogQuery,
   LogTail,
   Overview,
@@ -99,6 +103,9 @@ export type Views = {
   storage: { query: StorageQuery; data: StoragePage }
   replication: { query: object; data: Replication }
   log: { query: LogQuery; data: LogTail }
+  /** No view of the page: `keelson mcp` asks. */
+  crashes: { query: CrashesQuery; data: Crashes }
+  streams: { query: StreamsQuery; data: StreamPage }
 }
 
 /** An action before it has a reason, by what it acts on. */

@@ -26,6 +26,7 @@ import {
   parseJournalCommand,
 } from '../folder/journal-command-line.ts'
 import { parseWalCommand, type WalCommand, walUsage } from '../folder/wal-command-line.ts'
+import { type McpCommand, mcpUsage, parseMcp } from '../mcp/mcp-command-line.ts'
 import {
   parseRehearse,
   type RehearseCommand,
@@ -75,6 +76,7 @@ export type HistoryCommand = ReturnType<typeof historyCommand>
 export type ParsedCommand =
   | InstanceCommand
   | ObserveCommand
+  | McpCommand
   | InitCommand
   | HealthCommand
   | HistoryCommand
@@ -151,6 +153,8 @@ ${initUsage}
       several processes on the folder one answers for all; --member says which one.
       --json          all facts as one line of JSON, with troubles
 
+${mcpUsage}
+
   keelson history DIR KIND ID [--at LSN] [--limit N] [--before CURSOR] [--reveal] [--json]
       The turns of a durable actor, the newest first: of a folder at rest, or of a running instance with
       the option attach.
@@ -200,6 +204,7 @@ export const parseCommandLine = (words: readonly string[]): ParsedCommand => {
   if (first === '--version' || first === '-v' || first === 'version') return { kind: 'version' }
   if (isInstanceKind(first)) return instanceCommand(first, rest)
   if (first === 'observe') return observeCommand(rest)
+  if (first === 'mcp') return parseMcp(rest)
   if (first === 'init') return initCommand(rest)
   if (first === 'health') return healthCommand(rest)
   if (first === 'history') return historyCommand(rest)
@@ -210,7 +215,7 @@ export const parseCommandLine = (words: readonly string[]): ParsedCommand => {
   if (first === 'doctor') return parseDoctor(rest)
   if (first === 'rehearse') return parseRehearse(rest)
   throw wrongWords(
-    `there is no command '${first}'; the commands are init, start, run, dev, check, attach, health, observe, history, backup, restore, reshard, open, doctor, rehearse, flow, streams, cluster, wal, journal, help`,
+    `there is no command '${first}'; the commands are init, start, run, dev, check, attach, health, observe, mcp, history, backup, restore, reshard, open, doctor, rehearse, flow, streams, cluster, wal, journal, help`,
   )
 }
 
@@ -247,7 +252,7 @@ const instanceCommand = (
   if (kind !== 'run' && (log !== undefined || members !== undefined))
     throw wrongWords(`--${log === undefined ? 'members' : 'log'} is of run`)
   if (kind !== 'attach' && member !== undefined)
-    throw wrongWords('--member is of attach, health and observe')
+    throw wrongWords('--member is of attach, health, observe and mcp')
   if (kind !== 'check' && against !== undefined)
     throw wrongWords('--against is of check and rehearse')
   if (log !== undefined && log !== 'text' && log !== 'json')

@@ -88,6 +88,7 @@ const commands: {
   init: async () => (await import('./init-command.ts')).runInit,
   attach: async () => (await import('./attach-command.ts')).runAttach,
   observe: async () => (await import('./observe-command.ts')).runObserve,
+  mcp: async () => (await import('../mcp/mcp-command.ts')).runMcp,
   health: async () => (await import('./health-command.ts')).runHealth,
   history: async () => (await import('./history-command.ts')).runHistory,
   backup: async () => (await import('../folder/backup-command.ts')).runBackup,

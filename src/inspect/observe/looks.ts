@@ -36,6 +36,7 @@ import { type Folded, foldedLatest } from '../recorder/folded-events.ts'
 import { recordsOf } from '../recorder/recorder.ts'
 import type { Records } from '../recorder/records.ts'
 import { shortText } from '../text/shown-text.ts'
+import { crashesShown } from './crash-looks.ts'
 import { entityIn, entityShown, kindShown, kindsShown } from './entity-looks.ts'
 import {
   deadShown,
@@ -55,7 +56,7 @@ import { pendingHandlers } from './running-handlers.ts'
 import { Sampling } from './sampling.ts'
 import { shownLine } from './shown-events.ts'
 import { keyShown, replicationShown, storageShown, storeShown } from './storage-looks.ts'
-import { streamsShown } from './stream-looks.ts'
+import { streamPage, streamsShown } from './stream-looks.ts'
 import { fitting, lastFitting, shownTree } from './value-trees.ts'
 
 type Answers = {
@@ -131,6 +132,8 @@ export class Looks {
         this.#pace(`storage ${JSON.stringify(query)}`, () => storageShown(app, query)),
       replication: () => replicationShown(app),
       log: (query) => this.#tail.look(query),
+      crashes: (query) => crashesShown(app, query),
+      streams: (query) => streamPage(app, query),
     }
   }
 

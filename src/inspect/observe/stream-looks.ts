@@ -3,11 +3,13 @@
  * from `looks.ts`, which knows views and no streams.
  */
 import { isKeelsonError } from '../../errors.ts'
-import type { StreamShown } from '../../observe/index.ts'
+import type { StreamPage, StreamShown } from '../../observe/index.ts'
 import { redacted } from '../../redaction.ts'
 import { offsetBefore, workerKind } from '../../storage/index.ts'
 import type { App } from '../../supervisors/index.ts'
 import { lineText, shortText } from '../text/shown-text.ts'
+import { entityIn } from './entity-looks.ts'
+import { given, optionalText, type Query } from './questions.ts'
 import { fitting } from './value-trees.ts'
 
 /** The bounds of a frame: streams, those with messages, messages of one, and the bytes of all. */
@@ -16,6 +18,10 @@ const tailsMax = 4
 const tailMax = 10
 const lineMax = 160
 const streamsBytes = 6 * 1024
+
+/** A page of a list, and the most bytes of it. */
+const pageRows = 100
+const pageBytes = 48 * 1024
 
 /** The most pages that the last messages of one stream take: long ones fill many. */
 const pagesMax = 4
@@ -39,6 +45,30 @@ export const streamsShown = async (
     if (!isKeelsonError(error)) throw error
     return []
   }
+}
+
+/** A page of streams by themselves, or of an actor. @throws KeelsonError `INVALID_ARGUMENT`, `SHARD_DOWN` */
+export const streamPage = async (app: App, query: Query): Promise<StreamPage> => {
+  const isOfActor = (query.kind ?? query.id) !== undefined
+  const { kind, id } = isOfActor ? entityIn(app, query) : {}
+  const found = await app.streams.list({
+    limit: pageRows,
+    ...given({
+      prefix: optionalText(query, 'prefix'),
+      after: optionalText(query, 'after'),
+      of: isOfActor ? `${kind}/${id}` : undefined,
+    }),
+  })
+  const all = found.map(({ name, messages, bytes, isClosed, writtenMs }) => ({
+    name,
+    messages,
+    bytes,
+    isClosed,
+    writtenMs,
+  }))
+  const rows = fitting(all, pageBytes)
+  const isCut = rows.length < all.length || all.length === pageRows
+  return { rows, ...given({ after: isCut ? rows.at(-1)?.name : undefined }) }
 }
 
 type Facts = Awaited<ReturnType<App['streams']['list']>>[number]

@@ -4,10 +4,11 @@
  */
 import type { Cancel, Clock } from '../../clock.ts'
 import { KeelsonError, reasonText } from '../../errors.ts'
+import { inTime } from '../attach/answer-time.ts'
 import type { Asked } from '../attach/attach-protocol.ts'
 import type { AttachPlace } from '../attach/attach-socket.ts'
 import { RemoteSession } from '../attach/remote-session.ts'
-import { inTime, type Source } from './page-server.ts'
+import type { Source } from './page-server.ts'
 
 const retryMs = 500
 /** A look or a plan may take so long. */

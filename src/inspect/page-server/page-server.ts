@@ -8,6 +8,7 @@ import { gzip } from 'node:zlib'
 import type { Clock } from '../../clock.ts'
 import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
 import type { Action, Frame, Header, Planned, Proposed } from '../../observe/index.ts'
+import { inTime } from '../attach/answer-time.ts'
 import type { Asked } from '../attach/attach-protocol.ts'
 import { Nonces, type Refused, refusedOrigin } from './admission.ts'
 import { FrameStreams } from './frame-streams.ts'
@@ -216,14 +217,6 @@ export class PageServer {
 
 /** A browser gives up a stream that has no frame for 8 s. */
 const frameMs = 5_000
-
-/** The answer. Rejects with `TIMEOUT` after `ms`. */
-export const inTime = <T>(clock: Clock, ms: number, answer: Promise<T>): Promise<T> =>
-  new Promise((resolve, reject) => {
-    const late = new KeelsonError('TIMEOUT', `the instance has not answered in ${ms} ms`)
-    const cancel = clock.after(ms, () => reject(late))
-    answer.then(resolve, reject).finally(cancel)
-  })
 
 const nothing = "default-src 'none'; frame-ancestors 'none'"
 

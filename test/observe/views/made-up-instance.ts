@@ -570,6 +570,8 @@ export const answerOf = (
         ...(isBroken ? [event('flood', 1, { text: '1,240 more in the same second' })] : []),
       ],
     }),
+    crashes: () => ({ total: 0, rows: [], silent: [] }),
+    streams: () => ({ rows: [] }),
   }
   const answer = (
     answers as Readonly<Record<string, (() => Views[keyof Views]['data']) | undefined>>
