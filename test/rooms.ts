@@ -67,7 +67,7 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     'users-projections': ['core', 'projection', 'writing', 'store'],
     journal: ['core', 'writing', 'store'],
     routing: ['admission', 'core', 'writing', 'store', 'journal'],
-    streams: ['core', 'writing', 'store'],
+    streams: ['core', 'writing'],
     turns: ['core', 'writing', 'store', 'streams', 'journal'],
     replication: ['core'],
     durable: ['core', 'streams', 'turns'],

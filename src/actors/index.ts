@@ -27,6 +27,7 @@
  *
  * Start reading at `core/shard-core.ts`, `log/wal-writer.ts` and `projection/applier.ts`.
  */
+
 export { Allowance } from './admission/allowance.ts'
 export { Gate } from './admission/gate.ts'
 export { Admission, type SyncToken, type Watch } from './admission/gate-token.ts'
@@ -61,7 +62,11 @@ export type { Outcome, Outcomes } from './control/shard-outcomes.ts'
 export { type FramesOptions, type LoggedFrame, WalHandle } from './control/wal-handle.ts'
 export { pauseWrites } from './control/write-pause.ts'
 export { Access } from './core/access.ts'
-export { MomentWatch } from './core/moment-watch.ts'
+export { shardAsked } from './core/at-owner.ts'
+export type { RecoveryProgress } from './core/recovery-progress.ts'
+export { levelOf, type Settings, storageOptions } from './core/settings.ts'
+export { ShardChanges } from './core/shard-changes.ts'
+export type { ByteSource, CopiedRow, CopiedRows, StreamedIn } from './core/shard-client.ts'
 export {
   type AnyMessages,
   elsewhere,
@@ -73,15 +78,11 @@ export {
   MembersCast,
   movedError,
   type OtherMembers,
-  type OwnersWay,
   type Reach,
+  type ShardClient,
   type ShardOwners,
   sentBytesMax,
-  shardAsked,
-} from './core/owners-way.ts'
-export type { RecoveryProgress } from './core/recovery-progress.ts'
-export { levelOf, type Settings, storageOptions } from './core/settings.ts'
-export { ShardChanges } from './core/shard-changes.ts'
+} from './core/shard-client.ts'
 export { type CoreParts, ShardCore, shardAt } from './core/shard-core.ts'
 export { defaultInstance, instanceName, shardName } from './core/shard-name.ts'
 export type { ShardPhase } from './core/shard-phase.ts'
@@ -170,6 +171,7 @@ export { type FullStream, FullStreams } from './projection/applied-streams.ts'
 export * as Applier from './projection/applier.ts'
 export { type DerivedHealth, DerivedQueue } from './projection/derived-queue.ts'
 export * as LmdbWriter from './projection/lmdb-writer.ts'
+export { MomentWatch } from './projection/moment-watch.ts'
 export { ReleasedRows } from './projection/released-rows.ts'
 export { type ProjectionHealth, ShardProjection } from './projection/shard-projection.ts'
 export { type Suspension, Suspensions } from './projection/suspensions.ts'
@@ -193,16 +195,14 @@ export {
 export { ReplicaMarks } from './replication/replica-marks.ts'
 export { type ReplicationOptions, replication } from './replication/replication-options.ts'
 export * as Replicator from './replication/replicator.ts'
-export { OwnerQuestions } from './routing/owner-questions.ts'
+export { RemoteShards } from './routing/remote-shards.ts'
 export { answerReaders } from './routing/shard-readers.ts'
 export { answerStreams } from './routing/shard-streams.ts'
-export { StoreRoutes } from './routing/store-routes.ts'
 export { ShardSnapshots, type SnapshotHealth, SnapshotTurns } from './snapshots/shard-snapshots.ts'
 export type { Released } from './snapshots/snapshot-attempt.ts'
 export * as Snapshotter from './snapshots/snapshotter.ts'
 export { Batch } from './store/batch.ts'
 export type { Freshness, ReadOptions, Watermark } from './store/freshness.ts'
-export type { CopiedRow, CopiedRows } from './store/key-placement.ts'
 export type { EntriesOptions, RangeOptions } from './store/range-query.ts'
 export { Store } from './store/store.ts'
 export type {
@@ -231,10 +231,8 @@ export {
   type StoreWatch,
   type WatchOptions,
 } from './store/store-watch.ts'
-export type { ByteSource } from './store/stream-source.ts'
 export type { TypedStore } from './store/typed-store.ts'
 export { Compound, LargeValue } from './store/value-reading.ts'
-export type { StreamedIn } from './store/value-streams.ts'
 export type { ChangePlace, DurableWatch, WatchBegin } from './store/watch.ts'
 export { BegunStream } from './streams/begun-stream.ts'
 export { InstanceStreams } from './streams/instance-streams.ts'

@@ -38,7 +38,7 @@ let world: FolderMembers
 /** The member that is asked, and another one. */
 let [here, there]: [App, App] = [] as never
 const during = <T>(work: Promise<T>): Promise<T> => world.during(work)
-const nameOf = (app: App): string => app[innerParts].questions?.member ?? ''
+const nameOf = (app: App): string => app[innerParts].way?.member ?? ''
 
 beforeEach(async () => {
   world = new FolderMembers(['a', 'b', 'c'])
@@ -131,7 +131,7 @@ describe('health', () => {
 
   test('of a member asks the others, who ask nobody', async () => {
     const asked: string[] = []
-    for (const name of ['a', 'b', 'c']) here[innerParts].questions?.answer(name, () => undefined)
+    for (const name of ['a', 'b', 'c']) here[innerParts].way?.answer(name, () => undefined)
     there[innerParts].reports?.askAll
     const reports = there[innerParts].reports
     if (!reports) throw new Error('it has members')
@@ -172,8 +172,8 @@ describe('health', () => {
   })
 
   test('of a member of another version is no fault here', async () => {
-    const { questions } = there[innerParts]
-    questions?.answer('health', () => ({ since: 1, health: { shards: 'all of them' } }))
+    const { way } = there[innerParts]
+    way?.answer('health', () => ({ since: 1, health: { shards: 'all of them' } }))
     expect(await prompt()('health()')).toContain('its report cannot be read here')
   })
 })
@@ -186,9 +186,9 @@ const reported = (Object.keys(troubleKinds) as TroubleKind[]).filter(
 test.each(reported)(
   'a trouble of the kind %s at another member is in health(), at the prompt and on the page, with the member',
   async (kind) => {
-    const { questions } = there[innerParts]
+    const { way } = there[innerParts]
     const health = plants[kind](there.health())
-    questions?.answer('health', () => ({ since: 1, health }))
+    way?.answer('health', () => ({ since: 1, health }))
     const ask = prompt()
     const text = await ask('health()')
     const data = await ask("health().troubles.map(({ kind, member }) => kind + ' at ' + member)")

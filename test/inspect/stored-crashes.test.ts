@@ -122,7 +122,7 @@ test('another member has it after it has taken the shard over', async () => {
   const ref = here.entity(orders).ref(id ?? '')
   await members.during(call(ref, 'pay', 5))
   await members.during(codeOf(call(ref, 'pay', -1)))
-  await members.kill(there[innerParts].questions?.member ?? '')
+  await members.kill(there[innerParts].way?.member ?? '')
   await members.clock.advance(60_000)
 
   const text = await asked(here, `entity('order', '${id}')`, (work) => members.during(work))

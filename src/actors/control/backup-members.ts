@@ -4,8 +4,9 @@
  */
 import { invalidArgument, isKeelsonError, KeelsonError } from '../../errors.ts'
 import type { Progress, ShardCopy } from '../../storage/index.ts'
-import { checkLinked, type OwnersWay, shardAsked } from '../core/owners-way.ts'
+import { shardAsked } from '../core/at-owner.ts'
 import { isCount, isListOf, isRecord, isText } from '../core/payload-check.ts'
+import { checkLinked, type ShardClient } from '../core/shard-client.ts'
 import { type BackupPart, PartHere, type PartMaking } from './backup-part.ts'
 import * as Control from './control.ts'
 import type { ControlShard } from './control-shard.ts'
@@ -50,7 +51,7 @@ type PartTerms = {
 /** The part of another member. */
 export class PartThere implements BackupPart {
   readonly shards: readonly number[]
-  readonly #way: OwnersWay
+  readonly #way: ShardClient
   readonly #member: string
   readonly #id: string
   readonly #endMs: number
@@ -59,7 +60,7 @@ export class PartThere implements BackupPart {
   readonly #closing: Promise<never>
 
   /** `endMs`: how long its end may take. `signal`: aborted when this instance closes. */
-  constructor(way: OwnersWay, member: string, { id, shards, endMs, signal }: PartTerms) {
+  constructor(way: ShardClient, member: string, { id, shards, endMs, signal }: PartTerms) {
     this.#way = way
     this.#member = member
     this.#id = id
@@ -146,7 +147,7 @@ type Kept = { readonly part: PartHere; readonly unwatch: () => void }
 
 /** Makes the parts of this member in the backups of others. */
 export const answerBackups = (
-  way: OwnersWay,
+  way: ShardClient,
   making: PartMaking,
   shards: readonly ControlShard[],
 ): void => {

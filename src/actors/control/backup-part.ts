@@ -14,7 +14,7 @@ import {
   type ShardCopy,
   shardFolder,
 } from '../../storage/index.ts'
-import { isElsewhere } from '../core/owners-way.ts'
+import { isElsewhere } from '../core/at-owner.ts'
 import * as WalWriter from '../log/wal-writer.ts'
 import type { ControlShard } from './control-shard.ts'
 import { explained } from './shard-outcomes.ts'

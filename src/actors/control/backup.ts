@@ -17,7 +17,8 @@ import {
   refusalOf,
   type ShardCopy,
 } from '../../storage/index.ts'
-import { isElsewhere, type OwnersWay } from '../core/owners-way.ts'
+import { isElsewhere } from '../core/at-owner.ts'
+import type { ShardClient } from '../core/shard-client.ts'
 import { PartThere } from './backup-members.ts'
 import { type BackupPart, PartHere, type PartMaking } from './backup-part.ts'
 import type { ControlShard } from './control-shard.ts'
@@ -215,7 +216,7 @@ const partsOf = (backup: BackupParts): readonly BackupPart[] => {
     })
 }
 
-const ownerOf = (way: OwnersWay, { index }: ControlShard): string => {
+const ownerOf = (way: ShardClient, { index }: ControlShard): string => {
   const owner = way.ownerOf(index)
   if (owner !== undefined && owner !== way.member) return owner
   throw new KeelsonError('SHARD_DOWN', `shard ${index} is at no member now`, {

@@ -23,7 +23,7 @@ import {
 import type { NamedSnapshot } from '../../storage/index.ts'
 import * as BlobStore from '../blobs/blob-store.ts'
 import { answerWith } from '../core/answering.ts'
-import { askedAtOwner, atOwner, isElsewhere } from '../core/owners-way.ts'
+import { askedAtOwner, atOwner, isElsewhere } from '../core/at-owner.ts'
 import {
   isCount,
   isFlag,

@@ -7,7 +7,6 @@
 import { KeelsonError } from '../../errors.ts'
 import { hasOwn } from '../../own-names.ts'
 import type { Ref } from '../../runtime/index.ts'
-import type { OwnersWay } from '../core/owners-way.ts'
 import {
   isCount,
   isFlag,
@@ -18,6 +17,7 @@ import {
   isText,
   isTime,
 } from '../core/payload-check.ts'
+import type { ShardClient } from '../core/shard-client.ts'
 import type { Suspension } from '../projection/suspensions.ts'
 import { isMeant, type SuspendRequest, type Which } from './control-request.ts'
 
@@ -77,11 +77,11 @@ type Held = {
 
 /** The holds at other members. */
 export class HoldsAway {
-  readonly #way: OwnersWay
+  readonly #way: ShardClient
   readonly #held = new Map<string, Held>()
   readonly #unlisten: () => void
 
-  constructor(way: OwnersWay) {
+  constructor(way: ShardClient) {
     this.#way = way
     this.#unlisten = way.onMoved((shard) => {
       for (const { at } of this.#held.values())

@@ -5,7 +5,7 @@
 import { leftUntil } from '../../clock.ts'
 import { isGone } from '../../errors.ts'
 import type { Context as ProcessContext, Ref } from '../../runtime/index.ts'
-import { isElsewhere } from '../core/owners-way.ts'
+import { isElsewhere } from '../core/at-owner.ts'
 import { emit } from '../core/storage-events.ts'
 import * as LmdbWriter from '../projection/lmdb-writer.ts'
 import type { Suspension } from '../projection/suspensions.ts'

@@ -21,7 +21,7 @@ import {
 } from '../../storage/index.ts'
 import type { Access } from '../core/access.ts'
 import { checkedKey, ownOptions } from '../core/argument-check.ts'
-import { askedAtOwner, checkHere } from '../core/owners-way.ts'
+import { askedAtOwner, checkHere } from '../core/at-owner.ts'
 import { isCount, isText } from '../core/payload-check.ts'
 import { emit } from '../core/storage-events.ts'
 import type { AfterFlush, Derivation } from '../projection/derived-queue.ts'

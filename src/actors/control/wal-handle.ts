@@ -13,7 +13,7 @@ import {
 } from '../../storage/index.ts'
 import type { Access } from '../core/access.ts'
 import { ownOptions } from '../core/argument-check.ts'
-import { askedAtOwner, checkHere } from '../core/owners-way.ts'
+import { askedAtOwner, checkHere } from '../core/at-owner.ts'
 import { isCount } from '../core/payload-check.ts'
 import * as WalWriter from '../log/wal-writer.ts'
 import * as LmdbWriter from '../projection/lmdb-writer.ts'

@@ -9,10 +9,10 @@ import { invalidArgument, isKeelsonError, KeelsonError, reasonText } from '../..
 import type { Logger } from '../../runtime/index.ts'
 import type { Disk } from '../../storage/index.ts'
 import type { Gate } from '../admission/gate.ts'
-import { elsewhere, fromHere, type OwnersWay } from './owners-way.ts'
 import type { ReadView } from './read-view.ts'
 import { Recovery } from './recovery-progress.ts'
 import type { Settings } from './settings.ts'
+import { elsewhere, fromHere, type ShardClient } from './shard-client.ts'
 import {
   decide,
   firstState,
@@ -103,7 +103,7 @@ export class ShardCore {
   /** Set while it is down, or tries to open, for a reason that passes. */
   reopening: Reopening | undefined
   /** The way to the member that has it while it is elsewhere; `undefined` without members. */
-  way: OwnersWay | undefined
+  way: ShardClient | undefined
   /** The beginnings of watches at this member whose position no owner has fixed yet. They never reject. */
   readonly beginnings = new Set<Promise<unknown>>()
 

@@ -23,7 +23,7 @@ import {
   type TurnScanner,
   workerKind,
 } from '../../storage/index.ts'
-import { watchesBegun } from '../core/owners-way.ts'
+import { watchesBegun } from '../core/at-owner.ts'
 import { instanceName } from '../core/shard-name.ts'
 import { emit } from '../core/storage-events.ts'
 import type { ActorShard } from '../turns/actor-shard.ts'

@@ -4,7 +4,8 @@
  * `entity-listing.ts`, which looks at the shards of one member.
  */
 import { encodeValue } from '../../storage/index.ts'
-import { foundFor, overOwners, sentBytesMax } from '../core/owners-way.ts'
+import { foundFor, overOwners } from '../core/at-owner.ts'
+import { sentBytesMax } from '../core/shard-client.ts'
 import { type KeyedPage, mergedPages } from '../store/store-page.ts'
 import type { ActorShard } from '../turns/actor-shard.ts'
 import { type Entities, expectKnown } from './entities.ts'

@@ -27,8 +27,9 @@ import {
   type RowRange,
   rowsBeginning,
 } from '../../storage/index.ts'
-import { askedAtOwner, type OwnersWay } from '../core/owners-way.ts'
+import { askedAtOwner } from '../core/at-owner.ts'
 import { isCount, isText } from '../core/payload-check.ts'
+import type { ShardClient } from '../core/shard-client.ts'
 import type { ShardCore } from '../core/shard-core.ts'
 import { behind } from '../store/range-query.ts'
 
@@ -98,7 +99,7 @@ const inEach = <T>(
   )
 
 /** Answers other members about the shards that are here. */
-export const answerTotals = (way: OwnersWay, { system, shards }: Instance): void => {
+export const answerTotals = (way: ShardClient, { system, shards }: Instance): void => {
   const answer = (
     question: string,
     isAsked: (given: readonly unknown[]) => boolean,

@@ -18,7 +18,7 @@ import {
   terminateChild,
 } from '../../runtime/index.ts'
 import { workerKind } from '../../storage/index.ts'
-import { MembersCast, movedError, type ShardOwners } from '../core/owners-way.ts'
+import { MembersCast, movedError, type ShardOwners } from '../core/shard-client.ts'
 import type { ActorShard } from '../turns/actor-shard.ts'
 import type { Entities } from './entities.ts'
 

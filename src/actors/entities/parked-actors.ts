@@ -12,7 +12,7 @@ import {
   workerKind,
 } from '../../storage/index.ts'
 import type { Access } from '../core/access.ts'
-import { foundFor, overOwners } from '../core/owners-way.ts'
+import { foundFor, overOwners } from '../core/at-owner.ts'
 import type { ActorShard } from '../turns/actor-shard.ts'
 import { type Parked, parkedField, readParked } from '../turns/memory.ts'
 import { type Entities, expectKind } from './entities.ts'

@@ -17,19 +17,14 @@ import {
 } from '../../storage/index.ts'
 import type { Access } from '../core/access.ts'
 import { checkSignal, ownOptions } from '../core/argument-check.ts'
-import { askedAtOwner, checkHere } from '../core/owners-way.ts'
+import { askedAtOwner, checkHere, wayToWrite } from '../core/at-owner.ts'
 import { levelOf } from '../core/settings.ts'
+import type { CheckedWrite } from '../core/shard-client.ts'
 import { shardAt } from '../core/shard-core.ts'
 import { emit } from '../core/storage-events.ts'
-import type { Routes } from '../store/key-placement.ts'
 import { walkStart } from '../store/shard-watch.ts'
 import { granted, promised } from '../store/store-writing.ts'
-import {
-  type CheckedWrite,
-  checkWrite,
-  ownWriteOptions,
-  type WriteOptions,
-} from '../writing/write-options.ts'
+import { checkWrite, ownWriteOptions, type WriteOptions } from '../writing/write-options.ts'
 import { type Shape, submitAs } from '../writing/write-path.ts'
 import { type EntryInput, entryContentOf, type PayloadTypes } from './entry-input.ts'
 import { type EntriesOfJournal, EntryStream } from './entry-stream.ts'
@@ -116,21 +111,13 @@ export class Journal<
   readonly #shards: readonly JournalShard[]
   readonly #shard: JournalShard
   readonly #access: Access
-  readonly #routes: Routes | undefined
   readonly #acked: Shape<JournalAck>
   /** The options of an append without options. No window of a namespace holds an entry. */
   readonly #unsaid: CheckedWrite
 
-  /** @internal `routes`: the way to shards at other members. */
-  constructor(
-    system: System,
-    shards: readonly JournalShard[],
-    access: Access,
-    index = 0,
-    routes?: Routes,
-  ) {
+  /** @internal */
+  constructor(system: System, shards: readonly JournalShard[], access: Access, index = 0) {
     this.#system = system
-    this.#routes = routes
     this.#shards = shards
     this.#shard = shardAt(shards, index)
     this.#access = access
@@ -146,7 +133,7 @@ export class Journal<
 
   /** The journal of a shard. @throws KeelsonError `INVALID_ARGUMENT` */
   on(shard: number): Journal<Events, Effects> {
-    return new Journal(this.#system, this.#shards, this.#access, shard, this.#routes)
+    return new Journal(this.#system, this.#shards, this.#access, shard)
   }
 
   /** This journal, with the types of the application's events and side effects. */
@@ -167,16 +154,17 @@ export class Journal<
   ): Promise<JournalAck> {
     return promised(() => {
       this.#access.check()
-      const routes = this.#routes?.takes(this.#shard) ? this.#routes : undefined
-      const refusal = routes ? undefined : this.#shard.journal.refusal(this.#shard.index)
-      if (refusal) throw this.#shard.gate.counts(refusal)
+      const shard = this.#shard
+      const way = wayToWrite(shard)
+      const refusal = way ? undefined : shard.journal.refusal(shard.index)
+      if (refusal) throw shard.gate.counts(refusal)
       const units = entryUnit(entryContentOf(entry as EntryInput))
       const write = { units, options: this.#checked(options) }
-      if (routes)
-        return routes
-          .write(this.#shard, write.units, write.options)
+      if (way)
+        return way
+          .write(shard.index, write.units, write.options)
           .then(({ position, answers }) => this.#acked(position, answers))
-      return submitAs(this.#system, this.#shard, write, this.#acked)
+      return submitAs(this.#system, shard, write, this.#acked)
     })
   }
 

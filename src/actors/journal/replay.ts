@@ -5,7 +5,7 @@
 
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { answeredAtOnce } from '../core/argument-check.ts'
-import { isElsewhere, onlyThere } from '../core/owners-way.ts'
+import { isElsewhere, onlyThere } from '../core/at-owner.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'
 import { EntryStream } from './entry-stream.ts'
 import { entriesIn, type StoredEntry } from './stored-entry.ts'

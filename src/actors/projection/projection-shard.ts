@@ -1,8 +1,8 @@
 /** The part of a shard that outlives the actors of its projection. */
 import type { BlobRef, LogState, NamedSnapshot, ReadBlob } from '../../storage/index.ts'
-import type { MomentWatch } from '../core/moment-watch.ts'
 import type { ShardChanges } from '../core/shard-changes.ts'
 import type { LogShard } from '../log/log-shard.ts'
+import type { MomentWatch } from '../projection/moment-watch.ts'
 import type { FullStreams } from './applied-streams.ts'
 import type { DerivedQueue } from './derived-queue.ts'
 import type { ReleasedRows } from './released-rows.ts'

@@ -1,8 +1,9 @@
 /**
- * The meaning of a failed call to the owner of a shard for its write or read: whether it may
- * be repeated, and which error its caller gets. Pure.
+ * The meaning of a failed call to the owner of a shard for its write, read or question: whether it
+ * may be repeated, and which error its caller gets. Pure.
  */
-import { type ErrorCode, isKeelsonError, KeelsonError } from '../../errors.ts'
+import { type ErrorCode, isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
+import { isLinkFull } from '../core/shard-client.ts'
 
 /** Codes that say: nothing has happened, and another owner, or a later moment, may do it. */
 const undone: readonly ErrorCode[] = [
@@ -14,11 +15,15 @@ const undone: readonly ErrorCode[] = [
 ]
 
 /** Codes after which a read may be repeated: also where nobody knows what became of the call. */
-const unanswered: readonly ErrorCode[] = [...undone, 'EXITED', 'UNKNOWN_OUTCOME', 'BUSY']
+const readAgain: readonly ErrorCode[] = [...undone, 'EXITED', 'UNKNOWN_OUTCOME', 'BUSY']
 
 /** Whether a read may be repeated after this failure: also while the shard comes to its owner. */
 export const mayReadAgain = (error: KeelsonError): boolean =>
-  unanswered.includes(error.code) || isOwnerless(error) || isRecovering(error)
+  readAgain.includes(error.code) || isOwnerless(error) || isRecovering(error)
+
+/** Whether a failure says that no owner has answered: it is not the answer of the owner. */
+export const isUnowned = (error: KeelsonError): boolean =>
+  mayReadAgain(error) && (error.code !== 'BUSY' || isLinkFull(error))
 
 /** Whether a write that failed so was not begun. One that waits for room waits for a link's, too. */
 export const mayWriteAgain =
@@ -83,7 +88,7 @@ export const overtaken = (shard: number, cause: unknown): KeelsonError =>
 
 /** The error of a read for its caller. */
 export const readFailure = (error: unknown, shard: number): unknown =>
-  isKeelsonError(error) && unanswered.includes(error.code) ? ownerless(shard, error) : error
+  isKeelsonError(error) && readAgain.includes(error.code) ? ownerless(shard, error) : error
 
 /** The error of a write for its caller. */
 export const writeFailure = (error: unknown, shard: number): unknown => {
@@ -97,4 +102,35 @@ export const writeFailure = (error: unknown, shard: number): unknown => {
     details: { shard },
     cause: error,
   })
+}
+
+/** The error of an owner, with its name. */
+export const named = (
+  error: unknown,
+  shard: number | undefined,
+  member: string | undefined,
+): unknown => {
+  if (!isKeelsonError(error) || member === undefined) return error
+  const { code, message, details } = error
+  return new KeelsonError(code, `${message} (at the member ${member})`, {
+    details: { ...(shard !== undefined && { shard }), ...details, member },
+    cause: error,
+  })
+}
+
+/** The error of a question that no owner has answered in time. `member`: the one that was asked last. */
+export const unanswered = (
+  error: KeelsonError,
+  shard: number,
+  member: string | undefined,
+): KeelsonError => {
+  const place = member === undefined ? 'has no owner' : `is at the member ${member}`
+  return new KeelsonError(
+    'SHARD_DOWN',
+    `shard ${shard} ${place}, and nobody answered in time: ${reasonText(error)}`,
+    {
+      details: { shard, state: 'elsewhere', ...(member !== undefined && { member }) },
+      cause: error,
+    },
+  )
 }

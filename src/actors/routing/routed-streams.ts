@@ -12,7 +12,7 @@ import { invalidArgument, isKeelsonError, KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
 import { encodeFrame, encodeValue } from '../../storage/index.ts'
 import { isCount, isRecord, isText } from '../core/payload-check.ts'
-import type { RoutedStream, StreamTo } from '../store/key-placement.ts'
+import type { RoutedStream, ShardClient, StreamTo } from '../core/shard-client.ts'
 import { chunksOf, piecesOf } from '../store/stream-source.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'
 import { readFailure, writeFailure } from './routed-outcome.ts'
@@ -28,13 +28,15 @@ const isStreamed = isRecord({ lsn: isCount, length: isCount, sha256: isText })
 /** A stream that the owner of a shard keeps. */
 class AskedStream {
   readonly #system: System
+  readonly #way: ShardClient
   readonly #shard: WritingShard
   readonly #id: string
   /** The owner, once it has begun the stream. */
   member: string | undefined
 
-  constructor(system: System, shard: WritingShard) {
+  constructor(system: System, way: ShardClient, shard: WritingShard) {
     this.#system = system
+    this.#way = way
     this.#shard = shard
     this.#id = Buffer.from(system.clock.randomBytes(8)).toString('hex')
   }
@@ -42,7 +44,7 @@ class AskedStream {
   /** Begins it at the owner. False: there is no such value. @throws KeelsonError as the owner */
   async begin(question: string, given: readonly unknown[]): Promise<boolean> {
     const { index, parts } = this.#shard
-    const { way } = this
+    const way = this.#way
     const own = [way.member, this.#id]
     const asked = [index, ...own, ...given]
     const begun = way.ask(index, question, asked, parts.settings.deadlineMs)
@@ -67,8 +69,8 @@ class AskedStream {
       const pauseMs = backoffMs(againPauses, tries)
       try {
         const leftMs = leftUntil(clock, endsAt)
-        const asked = [this.way.member, this.#id, ...given]
-        return await this.way.askMember(this.member ?? '', question, asked, leftMs)
+        const asked = [this.#way.member, this.#id, ...given]
+        return await this.#way.askMember(this.member ?? '', question, asked, leftMs)
       } catch (error) {
         const isLate = clock.monotonic() + pauseMs >= endsAt
         if (isLate || !isKeelsonError(error, 'BUSY')) throw error
@@ -81,23 +83,18 @@ class AskedStream {
   end(): void {
     if (this.member !== undefined) this.ask('stream.end', []).catch(() => undefined)
   }
-
-  get way() {
-    const { way } = this.#shard
-    if (!way) throw this.#shard.unavailable()
-    return way
-  }
 }
 
-/** As `Routes.streamOut`. */
+/** As `ShardClient.streamOut`. */
 export const streamFrom = async (
   system: System,
+  way: ShardClient,
   shard: WritingShard,
   key: string,
   from: number,
   to: number,
 ): Promise<Readable | undefined> => {
-  const stream = new AskedStream(system, shard)
+  const stream = new AskedStream(system, way, shard)
   const failed = (error: unknown): never => {
     throw readFailure(error, shard.index)
   }
@@ -115,20 +112,21 @@ export const streamFrom = async (
   return readable.once('close', () => stream.end())
 }
 
-/** As `Routes.streamIn`. */
+/** As `ShardClient.streamIn`. */
 export const streamTo = async (
   system: System,
+  way: ShardClient,
   shard: WritingShard,
   { source, size, options, terms }: StreamTo,
 ): Promise<RoutedStream> => {
-  const stream = new AskedStream(system, shard)
+  const stream = new AskedStream(system, way, shard)
   const frame = encodeFrame({ ...terms, kind: 'put', value: encodeValue(new Uint8Array()) })
   const begun = async (): Promise<void> => {
     if (stream.member === undefined)
       await stream.begin('stream.write', [frame, size ?? null, options]).catch(unwritten)
   }
   const untilGone = (onEnd: (reason: unknown) => void) =>
-    stream.way.onUnlinked((member) => {
+    way.onUnlinked((member) => {
       if (member === stream.member) onEnd(cutOff())
     })
   try {

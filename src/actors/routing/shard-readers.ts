@@ -7,8 +7,8 @@
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { ownOf } from '../../own-names.ts'
 import type { System } from '../../runtime/index.ts'
-import { checkLinked, type OwnersWay, sentBytesMax } from '../core/owners-way.ts'
 import { isCount, isFlag, isIgnored, isOptional, isRecord, isText } from '../core/payload-check.ts'
+import { checkLinked, type ShardClient, sentBytesMax } from '../core/shard-client.ts'
 import {
   type AskedItems,
   answerMs,
@@ -71,7 +71,7 @@ const isAsked = isRecord({
  */
 export const answerReaders = <S extends WritingShard>(
   system: System,
-  way: OwnersWay,
+  way: ShardClient,
   kinds: Readonly<Record<string, Watchable<S>>>,
   shardHere: (index: unknown) => S,
 ): void => {

@@ -8,8 +8,8 @@ import { types } from 'node:util'
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
 import { checkedKey } from '../core/argument-check.ts'
-import { checkLinked, type OwnersWay } from '../core/owners-way.ts'
 import { isCount } from '../core/payload-check.ts'
+import { checkLinked, type ShardClient } from '../core/shard-client.ts'
 import { checkedOffset } from '../store/store-commands.ts'
 import { granted } from '../store/store-writing.ts'
 import { streamIn, streamOut } from '../store/value-streams.ts'
@@ -37,7 +37,7 @@ const streamsMax = 1_024
 /** Answers the streams of other members from now on. `shardHere`: as of `answerReaders`. */
 export const answerStreams = (
   system: System,
-  way: OwnersWay,
+  way: ShardClient,
   shards: number,
   shardHere: (index: unknown) => WritingShard,
 ): void => {

@@ -2,6 +2,7 @@
  * The messages of members to each other about the store: the unit of a write as the bytes of its frame,
  * and its answer. The member that gets one checks it: a peer may be wrong. Pure.
  */
+
 import { isUtf8 } from 'node:buffer'
 import { types } from 'node:util'
 import { invalidArgument, isKeelsonError, KeelsonError } from '../../errors.ts'
@@ -26,7 +27,7 @@ import {
   valuesOfUnit,
   valueTags,
 } from '../../storage/index.ts'
-import type { CheckedWrite } from '../writing/write-options.ts'
+import type { CheckedWrite } from '../core/shard-client.ts'
 
 /** A write, as its caller sends it to the owner of the shard. */
 export type WriteRequest = CheckedWrite & {

@@ -2,7 +2,7 @@
  * The store of this member for the other ones: a process that does what they ask for in the shards
  * that are here. A write goes the way of every write, so its order, its bounds and its answer are
  * those of a write that was called here. A shard that is not here is refused with `ELSEWHERE`, and
- * nothing has happened. It is apart from `store-routes.ts`: the one asks, the other answers.
+ * nothing has happened. It is apart from `remote-shards.ts`: the one asks, the other answers.
  */
 
 import { types } from 'node:util'
@@ -20,8 +20,9 @@ import {
 } from '../../storage/index.ts'
 import { answerWith } from '../core/answering.ts'
 import { checkedKey } from '../core/argument-check.ts'
-import { checkSent, shardAsked } from '../core/owners-way.ts'
+import { shardAsked } from '../core/at-owner.ts'
 import { isCount, isRecord, isText, isTime } from '../core/payload-check.ts'
+import { checkSent } from '../core/shard-client.ts'
 import { instanceName } from '../core/shard-name.ts'
 import type { JournalShard } from '../journal/journal-shard.ts'
 import { KeyPlacement } from '../store/key-placement.ts'

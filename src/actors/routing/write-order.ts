@@ -3,7 +3,7 @@
  * later one that was on its way: if its log began again between them, say. Sent again, the first
  * would take effect after the second. So a refused write waits until every write that was sent has its
  * answer. It is sent again, in the order of the calls, if none after it was taken. It is apart from
- * `store-routes.ts`: the order of one shard, which a test has without members.
+ * `remote-shards.ts`: the order of one shard, which a test has without members.
  */
 import { againPauses, backoffMs, type Cancel, type Clock } from '../../clock.ts'
 import type { Gate } from '../admission/gate.ts'

@@ -6,8 +6,9 @@
  * the log there.
  */
 import { invalidArgument } from '../../errors.ts'
-import { isElsewhere, type OwnersWay } from '../core/owners-way.ts'
+import { isElsewhere } from '../core/at-owner.ts'
 import { isCount, isFlag, isListOf, isRecord } from '../core/payload-check.ts'
+import type { ShardClient } from '../core/shard-client.ts'
 import type { Position } from '../core/shard-core.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'
 import {
@@ -106,7 +107,7 @@ export type ShardReader<Item extends { readonly lsn: number }> = Pick<
 /** The items of one shard, which other members may have. */
 export class RoutedWatch<Item extends { readonly lsn: number }> implements ShardReader<Item> {
   readonly #shard: WritingShard
-  readonly #way: OwnersWay
+  readonly #way: ShardClient
   readonly #watches: Watches<Item>
   readonly #reader: string
   /** Where it goes on after `#waiting`, here or at the next owner. */
@@ -126,7 +127,7 @@ export class RoutedWatch<Item extends { readonly lsn: number }> implements Shard
   readonly #stopListening: () => void
 
   /** @throws KeelsonError as `watchHere`, if the shard is here */
-  constructor(shard: WritingShard, way: OwnersWay, watches: Watches<Item>, bounds: ReaderBounds) {
+  constructor(shard: WritingShard, way: ShardClient, watches: Watches<Item>, bounds: ReaderBounds) {
     this.#shard = shard
     this.#way = way
     this.#reader = Buffer.from(shard.parts.clock.randomBytes(8)).toString('hex')

@@ -20,10 +20,10 @@ import {
   unitRowsMax,
 } from '../../storage/index.ts'
 import { keyRowsIn } from '../core/namespace-keys.ts'
+import type { CheckedWrite } from '../core/shard-client.ts'
 import { bytesCounted } from '../core/write-weight.ts'
 import * as LmdbWriter from '../projection/lmdb-writer.ts'
 import { inTurn } from '../writing/key-marks.ts'
-import type { CheckedWrite } from '../writing/write-options.ts'
 import { decided, type Submitted, submit, submitMarked } from '../writing/write-path.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'
 import type { CommandOf } from './store-commands.ts'

@@ -3,8 +3,9 @@
  * members as one. It is apart from `store-reader.ts` because another member is answered here too.
  */
 import { compareKeys, isStoredValue, type Row, valueTags } from '../../storage/index.ts'
-import { foundFor, type OwnersWay, overOwners, sentBytesMax } from '../core/owners-way.ts'
+import { foundFor, overOwners } from '../core/at-owner.ts'
 import { mergedRows } from '../core/read-view.ts'
+import { type ShardClient, sentBytesMax } from '../core/shard-client.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'
 import { freshened, freshView, type Watermark, watermarkOf } from './freshness.ts'
 import { KeyPlacement } from './key-placement.ts'
@@ -105,7 +106,7 @@ export const pagesOverAll = (
 }
 
 /** Answers the other members from now on with the pages of the shards here. */
-export const answerPages = (way: OwnersWay, all: Shards): void => {
+export const answerPages = (way: ShardClient, all: Shards): void => {
   const keys = new KeyPlacement(all)
   way.answer('store.page', (payload) => {
     const [indexes, options] = payload as readonly [unknown, RangeOptions]

@@ -11,7 +11,7 @@ import type { System } from '../../runtime/index.ts'
 import { decodeValue, living, type Row, valueTags } from '../../storage/index.ts'
 import type { Access } from '../core/access.ts'
 import { checkedField, checkedKey, ownOptions } from '../core/argument-check.ts'
-import { askedAtOwner } from '../core/owners-way.ts'
+import { askedAtOwner, wayToRead } from '../core/at-owner.ts'
 import type { ReadView } from '../core/read-view.ts'
 import type { Position } from '../core/shard-core.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'
@@ -23,7 +23,7 @@ import {
   positionsIn,
   type ReadOptions,
 } from './freshness.ts'
-import type { KeyPlacement, Routes } from './key-placement.ts'
+import type { KeyPlacement } from './key-placement.ts'
 import { pageFrom } from './page-cursor.ts'
 import {
   type EntriesOptions,
@@ -82,14 +82,12 @@ export class StoreReader {
   readonly #system: System
   readonly #keys: KeyPlacement
   readonly #access: Access
-  readonly #routes: Routes | undefined
 
   /** @internal */
-  constructor(system: System, keys: KeyPlacement, access: Access, routes: Routes | undefined) {
+  constructor(system: System, keys: KeyPlacement, access: Access) {
     this.#system = system
     this.#keys = keys
     this.#access = access
-    this.#routes = routes
   }
 
   /**
@@ -158,8 +156,9 @@ export class StoreReader {
    */
   async load<T = unknown>(key: string): Promise<T | undefined> {
     const shard = this.#shardOf(key)
-    if (this.#routes?.takesReads(shard)) {
-      const stored = await this.#routes.load(shard, key)
+    const way = wayToRead(shard)
+    if (way) {
+      const stored = await way.load(shard.index, key)
       return stored && (decodeValue(stored) as T)
     }
     const row = this.#row(shard, key, shard.now())
@@ -196,8 +195,8 @@ export class StoreReader {
     key: string,
     freshness: Freshness,
   ): Promise<ValueAt | undefined> {
-    const { copies } = this.#routes ?? {}
-    if (!copies || !this.#routes?.takesReads(shard)) return undefined
+    const copies = wayToRead(shard)?.copies
+    if (!copies) return undefined
     const { deadlineMs } = shard.parts.settings
     const least = leastOf(shard, freshness)
     const found = await copies.read(shard.index, key, least, deadlineMs)
@@ -259,8 +258,9 @@ export class StoreReader {
   async #streamed(key: string, options: Extent = noOptions): Promise<Readable | undefined> {
     const [from, to] = extentOf(options)
     const shard = this.#shardOf(key)
-    if (!this.#routes?.takesReads(shard)) return this.getStream(key, { from, to })
-    return this.#routes.streamOut(shard, key, from, to)
+    const way = wayToRead(shard)
+    if (!way) return this.getStream(key, { from, to })
+    return way.streamOut(shard.index, key, from, to)
   }
 
   /**

@@ -3,6 +3,7 @@
  * shards in parallel. The result is the unit's position and answer. A unit that the state refuses
  * is an error.
  */
+
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { noOptions } from '../../own-names.ts'
 import type { System } from '../../runtime/index.ts'
@@ -14,10 +15,11 @@ import {
   type UnitAnswer,
 } from '../../storage/index.ts'
 import type { Access } from '../core/access.ts'
+import { wayToRead, wayToWrite } from '../core/at-owner.ts'
 import { levelOf } from '../core/settings.ts'
+import type { ByteSource, CheckedWrite, StreamedIn } from '../core/shard-client.ts'
 import type { Position } from '../core/shard-core.ts'
 import {
-  type CheckedWrite,
   checkWrite,
   ownWriteOptions,
   type TermKind,
@@ -25,7 +27,7 @@ import {
 } from '../writing/write-options.ts'
 import { type Shape, settled, submitAs, type Write } from '../writing/write-path.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'
-import type { KeyPlacement, Routes } from './key-placement.ts'
+import type { KeyPlacement } from './key-placement.ts'
 import {
   type Answers,
   answerTo,
@@ -38,9 +40,8 @@ import {
 } from './store-answers.ts'
 import { type Cleared, clearShard } from './store-clearing.ts'
 import type { CommandOf, StreamTerms } from './store-commands.ts'
-import type { ByteSource } from './stream-source.ts'
 import { decodedValue, isReadAtOnce } from './value-reading.ts'
-import { loadValue, type StreamedIn, streamIn } from './value-streams.ts'
+import { loadValue, streamIn } from './value-streams.ts'
 
 /** The part of one shard in a write over several shards. Each part is atomic, the whole is not. */
 export type SpreadPart<T> = { readonly shard: number; readonly work: Promise<T> }
@@ -104,7 +105,6 @@ export class StoreWriting {
   readonly #system: System
   readonly #keys: KeyPlacement
   readonly #access: Access
-  readonly #routes: Routes | undefined
   /** Makes the answer common to all writes of this instance. */
   readonly #written: (position: Position) => Written
   /** Makes the answer of a put; throws its refusal. */
@@ -112,11 +112,10 @@ export class StoreWriting {
   /** The options of a write without options. */
   readonly #unsaid: ReadOnce<WriteOptions>
 
-  constructor(system: System, keys: KeyPlacement, access: Access, routes: Routes | undefined) {
+  constructor(system: System, keys: KeyPlacement, access: Access) {
     this.#system = system
     this.#keys = keys
     this.#access = access
-    this.#routes = routes
     const { deadlineMs = 0 } = keys.shards[0]?.parts.settings ?? {}
     const checked = { ack: 'applied', deadlineMs, whenFull: 'wait', windowMs: undefined } as const
     this.#unsaid = { own: noOptions, checked }
@@ -150,7 +149,7 @@ export class StoreWriting {
   async settled(): Promise<void> {
     this.#access.check()
     const here = this.#keys.shards.map((shard) => settled(this.#system, shard))
-    await Promise.all([...here, this.#routes?.settled()])
+    await Promise.all([...here, this.#keys.shards[0]?.way?.settled()])
   }
 
   /** A put: the most frequent command, on the shortest path. */
@@ -184,10 +183,11 @@ export class StoreWriting {
     const shard = this.#keys.of(command.key)
     const write = { source, size, options }
     // A source is read once. So its place is decided when the shard is open here, or is not here.
-    if (shard.phase.kind === 'recovering' && !this.#routes?.takesReads(shard))
+    if (shard.phase.kind === 'recovering' && !wayToRead(shard))
       await shard.reopened(shard.opened, options.deadlineMs)
-    if (this.#routes?.takesReads(shard)) {
-      const { position, ...sent } = await this.#routes.streamIn(shard, { ...write, terms: command })
+    const way = wayToRead(shard)
+    if (way) {
+      const { position, ...sent } = await way.streamIn(shard.index, { ...write, terms: command })
       return { ...this.#written(position), ...sent }
     }
     const { submitted, length, sha256 } = await streamIn(this.#system, shard, {
@@ -242,16 +242,18 @@ export class StoreWriting {
     command: CommandOf<'clear'>,
     options: CheckedWrite,
   ): Promise<Cleared> {
-    if (!this.#routes?.takes(shard)) return clearShard(this.#system, shard, command, options)
-    const { position, removed = 0 } = await this.#routes.write(shard, command, options)
+    const way = wayToWrite(shard)
+    if (!way) return clearShard(this.#system, shard, command, options)
+    const { position, removed = 0 } = await way.write(shard.index, command, options)
     return { position, removed }
   }
 
   /** Writes where the shard is. */
   #submit<T>(shard: WritingShard, write: Write, shape: Shape<T | Promise<T>>): Promise<T> {
-    if (!this.#routes?.takes(shard)) return submitAs(this.#system, shard, write, shape)
-    return this.#routes
-      .write(shard, write.units, write.options)
+    const way = wayToWrite(shard)
+    if (!way) return submitAs(this.#system, shard, write, shape)
+    return way
+      .write(shard.index, write.units, write.options)
       .then(({ position, answers }) => shape(position, answers))
   }
 

@@ -3,6 +3,7 @@
  * and picks its shard. It resolves when its frame is durable and visible. `StoreReader` has the
  * reads.
  */
+
 import { leftUntil } from '../../clock.ts'
 import { invalidArgument } from '../../errors.ts'
 import { noOptions } from '../../own-names.ts'
@@ -11,6 +12,8 @@ import type { StandardSchema } from '../../schema.ts'
 import { decodeValue } from '../../storage/index.ts'
 import type { Access } from '../core/access.ts'
 import { answeredAtOnce, checkedKey } from '../core/argument-check.ts'
+import { wayToRead } from '../core/at-owner.ts'
+import type { ByteSource, StreamedIn } from '../core/shard-client.ts'
 import { inTurn, KeyMarks } from '../writing/key-marks.ts'
 import type {
   ClearOptions,
@@ -24,7 +27,7 @@ import type {
 } from '../writing/write-options.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'
 import { Batch } from './batch.ts'
-import { KeyPlacement, type Routes } from './key-placement.ts'
+import { KeyPlacement } from './key-placement.ts'
 import type {
   CompareAnswer,
   CreatedAnswer,
@@ -45,9 +48,7 @@ import * as commands from './store-commands.ts'
 import { StoreReader } from './store-reader.ts'
 import { StoreWatch, type WatchOptions } from './store-watch.ts'
 import { promised, StoreWriting } from './store-writing.ts'
-import type { ByteSource } from './stream-source.ts'
 import { TypedStore } from './typed-store.ts'
-import type { StreamedIn } from './value-streams.ts'
 
 /**
  * Keys and values, in one instance. Every write rejects with a `KeelsonError`: `INVALID_ARGUMENT`
@@ -60,20 +61,18 @@ import type { StreamedIn } from './value-streams.ts'
  */
 export class Store extends StoreReader {
   readonly #system: System
-  readonly #routes: Routes | undefined
   readonly #keys: KeyPlacement
   readonly #writing: StoreWriting
   /** Orders the updates of each key. */
   readonly #updates = new KeyMarks()
 
-  /** @internal `routes`: the way to shards at other members. */
-  constructor(system: System, shards: readonly WritingShard[], access: Access, routes?: Routes) {
+  /** @internal */
+  constructor(system: System, shards: readonly WritingShard[], access: Access) {
     const keys = new KeyPlacement(shards)
-    super(system, keys, access, routes)
+    super(system, keys, access)
     this.#system = system
-    this.#routes = routes
     this.#keys = keys
-    this.#writing = new StoreWriting(system, keys, access, routes)
+    this.#writing = new StoreWriting(system, keys, access)
   }
 
   /**
@@ -223,10 +222,11 @@ export class Store extends StoreReader {
     endsAt: number,
   ): Promise<readonly [expected: unknown, given: T | undefined]> {
     const shard = this.#keys.of(key)
-    if (shard.phase.kind === 'recovering' && !this.#routes?.takesReads(shard))
+    if (shard.phase.kind === 'recovering' && !wayToRead(shard))
       await shard.reopened(shard.opened, leftUntil(this.#system.clock, endsAt))
-    if (!this.#routes?.takesReads(shard)) return [this.get(key), this.get<T>(key)]
-    const stored = await this.#routes.load(shard, key)
+    const way = wayToRead(shard)
+    if (!way) return [this.get(key), this.get<T>(key)]
+    const stored = await way.load(shard.index, key)
     return stored ? [decodeValue(stored), decodeValue(stored) as T] : [undefined, undefined]
   }
 

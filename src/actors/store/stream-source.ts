@@ -3,15 +3,11 @@
  * size. A stalled source does not block anything else.
  */
 /// <reference lib="es2024.string" />
+
 import { types } from 'node:util'
 import { realView } from '../../bytes/real-bytes.ts'
 import { invalidArgument } from '../../errors.ts'
-
-/**
- * A source of bytes, or of text that is stored as UTF-8: a Node `Readable`, a web `ReadableStream`,
- * any iterable.
- */
-export type ByteSource = AsyncIterable<Uint8Array | string> | Iterable<Uint8Array | string>
+import type { ByteSource } from '../core/shard-client.ts'
 
 /** Registers `onEnd` for the end of the consumer. Returns a function that unregisters it. */
 export type WatchTaker = (onEnd: (reason: unknown) => void) => () => void

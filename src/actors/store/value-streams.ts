@@ -25,15 +25,12 @@ import {
 import { blobValueRef } from '../blobs/blob-command.ts'
 import type { BlobPin } from '../blobs/blob-pins.ts'
 import * as BlobStore from '../blobs/blob-store.ts'
+import type { ByteSource, CheckedWrite, StreamedIn } from '../core/shard-client.ts'
 import { settlingPin } from '../writing/large-write.ts'
-import type { CheckedWrite } from '../writing/write-options.ts'
 import { type Submitted, submit } from '../writing/write-path.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'
-import { type ByteSource, chunksOf, endSource, piecesOf, type WatchTaker } from './stream-source.ts'
+import { chunksOf, endSource, piecesOf, type WatchTaker } from './stream-source.ts'
 import { naming } from './value-reading.ts'
-
-/** The result of an incoming stream: its length, and the SHA-256 of its bytes in hex. */
-export type StreamedIn = { readonly length: number; readonly sha256: string }
 
 /**
  * Bytes of one piece. A stream has two pieces, one at the files and one at the caller, and reuses

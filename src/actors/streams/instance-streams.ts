@@ -23,8 +23,8 @@ import {
   streamHeads,
   streamNameIn,
 } from '../../storage/index.ts'
-import { askedAtOwner, foundFor, type OwnersWay, shardAsked } from '../core/owners-way.ts'
-import type { Routes } from '../store/key-placement.ts'
+import { askedAtOwner, foundFor, shardAsked } from '../core/at-owner.ts'
+import type { ShardClient } from '../core/shard-client.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'
 import { type ReadingTerms, ShardStreams } from './shard-streams.ts'
 import { headIn, type ReadingPlace } from './stream-reading.ts'
@@ -36,13 +36,11 @@ export type ListedStream = readonly [name: string, head: StreamHead]
 export class InstanceStreams {
   readonly shards: readonly WritingShard[]
   readonly system: System
-  readonly #routes: Routes | undefined
   readonly #streams = new Map<number, ShardStreams>()
 
-  constructor(system: System, shards: readonly WritingShard[], routes: Routes | undefined) {
+  constructor(system: System, shards: readonly WritingShard[]) {
     this.system = system
     this.shards = shards
-    this.#routes = routes
   }
 
   /** The one that an instance has, however often it is asked for. */
@@ -63,7 +61,7 @@ export class InstanceStreams {
   of(shard: WritingShard): ShardStreams {
     const found = this.#streams.get(shard.index)
     if (found) return found
-    const made = new ShardStreams(this.system, shard, this.#routes)
+    const made = new ShardStreams(this.system, shard)
     this.#streams.set(shard.index, made)
     return made
   }
@@ -97,7 +95,7 @@ export class InstanceStreams {
   }
 
   /** Answers the other members from now on. */
-  answer(way: OwnersWay): void {
+  answer(way: ShardClient): void {
     way.answer('streams.read', (payload) => {
       const [index, given] = payload as readonly unknown[]
       const shard = shardAsked(this.shards, index)

@@ -5,12 +5,11 @@
 import type { Cancel } from '../../clock.ts'
 import type { System } from '../../runtime/index.ts'
 import { streamPartsOf, unitsIn } from '../../storage/index.ts'
-import type { OwnersWay } from '../core/owners-way.ts'
-import { atOwner } from '../core/owners-way.ts'
+import { atOwner } from '../core/at-owner.ts'
 import { levelOf } from '../core/settings.ts'
 import type { ShownFrame } from '../core/shard-changes.ts'
+import type { ShardClient } from '../core/shard-client.ts'
 import { emit } from '../core/storage-events.ts'
-import type { Routes } from '../store/key-placement.ts'
 import { synced } from '../writing/write-path.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'
 import { StreamGather } from './stream-gather.ts'
@@ -43,10 +42,10 @@ export class ShardStreams {
   /** The streams of which it is being written that they were read. */
   readonly #touching = new Map<string, Promise<unknown>>()
 
-  constructor(system: System, shard: WritingShard, routes: Routes | undefined) {
+  constructor(system: System, shard: WritingShard) {
     this.#system = system
     this.#shard = shard
-    this.gather = new StreamGather(system, shard, routes)
+    this.gather = new StreamGather(system, shard)
   }
 
   /**
@@ -69,7 +68,7 @@ export class ShardStreams {
 
   async #read(terms: ReadingTerms, stop: Stop): Promise<Reading | undefined> {
     const shard = this.#shard
-    const there = async (way: OwnersWay): Promise<Reading | undefined> => {
+    const there = async (way: ShardClient): Promise<Reading | undefined> => {
       const { deadlineMs } = shard.parts.settings
       const timeoutMs = deadlineMs + (terms.waits ? askedMs : 0)
       const stopped = new Promise<undefined>((resolve) => {

@@ -13,7 +13,7 @@ import {
   type StreamOrigin,
   streamNameOf,
 } from '../../storage/index.ts'
-import { sentBytesMax } from '../core/owners-way.ts'
+import { sentBytesMax } from '../core/shard-client.ts'
 import type { InstanceStreams } from './instance-streams.ts'
 import type { OtherPart } from './stream-gather.ts'
 

@@ -6,6 +6,7 @@
  * leaves when the one before is durable. After a unit of many calls it waits until `gatherMs` have
  * passed since that one left, unless it is full.
  */
+
 import type { Cancel } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
@@ -19,9 +20,9 @@ import {
   type UnitAnswer,
   unitBytesMax,
 } from '../../storage/index.ts'
+import { wayToWrite } from '../core/at-owner.ts'
+import type { CheckedWrite } from '../core/shard-client.ts'
 import { emit, isHeard } from '../core/storage-events.ts'
-import type { Routes } from '../store/key-placement.ts'
-import type { CheckedWrite } from '../writing/write-options.ts'
 import { submitAs } from '../writing/write-path.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'
 import { PackedMessages } from './stream-message.ts'
@@ -83,7 +84,6 @@ type Load = { messages: number; bytes: number; readonly queue: Call[] }
 export class StreamGather {
   readonly #system: System
   readonly #shard: WritingShard
-  readonly #routes: Routes | undefined
   readonly #loads = new Map<string, Load>()
   #parts: Filling[] = []
   /** The last part of each stream among them. */
@@ -100,10 +100,9 @@ export class StreamGather {
   #idle: (() => void)[] = []
   #calls = 0
 
-  constructor(system: System, shard: WritingShard, routes: Routes | undefined) {
+  constructor(system: System, shard: WritingShard) {
     this.#system = system
     this.#shard = shard
-    this.#routes = routes
   }
 
   /**
@@ -227,8 +226,8 @@ export class StreamGather {
     const units = { kind: 'streams', parts } as const
     const { deadlineMs } = shard.parts.settings
     const options: CheckedWrite = { ack: 'applied', deadlineMs, whenFull: 'wait', windowMs: 0 }
-    if (this.#routes?.takes(shard))
-      return answersIn((await this.#routes.write(shard, units, options)).answers)
+    const way = wayToWrite(shard)
+    if (way) return answersIn((await way.write(shard.index, units, options)).answers)
     return submitAs(this.#system, shard, { units, options }, (_, answers) => answersIn(answers))
   }
 

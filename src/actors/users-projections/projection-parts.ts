@@ -10,7 +10,8 @@ import {
   encodeValue,
   type StoredValue,
 } from '../../storage/index.ts'
-import { foundFor, type OwnersWay, overOwners, sentBytesMax } from '../core/owners-way.ts'
+import { foundFor, overOwners } from '../core/at-owner.ts'
+import { type ShardClient, sentBytesMax } from '../core/shard-client.ts'
 import { type RangeOptions, rangeOptions, rangeQuery } from '../store/range-query.ts'
 import { type KeyedPage, mergedPages } from '../store/store-page.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'
@@ -141,7 +142,7 @@ const sentPage = ({ entries, exhausted, positions }: KeyedPage<KeyedPart>): Sent
 }
 
 /** Answers the other members from now on with what the shards here have. */
-export const answerProjections = (way: OwnersWay, all: Shards): void => {
+export const answerProjections = (way: ShardClient, all: Shards): void => {
   const answer = (
     question: string,
     found: (shards: Shards, name: string, given: unknown) => unknown,

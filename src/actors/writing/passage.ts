@@ -4,6 +4,7 @@
  * It is apart from `write-path.ts`, which has the steps of its way, because it is what they hand
  * on.
  */
+
 import { KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
 import {
@@ -20,12 +21,12 @@ import {
 import type { Entry } from '../admission/gate.ts'
 import { sideChannelCandidate } from '../blobs/blob-command.ts'
 import type { BlobPin } from '../blobs/blob-pins.ts'
+import type { CheckedWrite } from '../core/shard-client.ts'
 import type { Position } from '../core/shard-core.ts'
 import { bytesCounted, checkCount, commandsIn } from '../core/write-weight.ts'
 import type { Append } from '../log/appends.ts'
 import { type MarkedKeys, markedKeys } from './key-marks.ts'
 import { endPin, valueBytesOf } from './large-write.ts'
-import type { CheckedWrite } from './write-options.ts'
 import type { WritingShard } from './writing-shard.ts'
 
 /**

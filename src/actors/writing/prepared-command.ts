@@ -3,16 +3,17 @@
  * large values are durable in the blob store already, and the write that follows waits for no blob.
  * A prepared command that is never written leaves an orphan, which a sweep frees.
  */
+
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
 import { type Command, checkCommand, checkCommands } from '../../storage/index.ts'
 import { sideChannelCandidate, withBlobs } from '../blobs/blob-command.ts'
 import type { BlobPin } from '../blobs/blob-pins.ts'
-import { isElsewhere } from '../core/owners-way.ts'
+import { isElsewhere } from '../core/at-owner.ts'
+import type { CheckedWrite } from '../core/shard-client.ts'
 import { bytesCounted, checkCount, commandsIn } from '../core/write-weight.ts'
 import { beforeTheLog } from '../log/appends.ts'
 import { settlingPin, storePayloads, valueBytesOf } from './large-write.ts'
-import type { CheckedWrite } from './write-options.ts'
 import type { WritingShard } from './writing-shard.ts'
 
 /**

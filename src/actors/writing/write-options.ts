@@ -4,6 +4,7 @@ import { invalidArgument } from '../../errors.ts'
 import { noOptions } from '../../own-names.ts'
 import { type Expiry, type KeepExpiry, keepExpiry, noExpiry } from '../../storage/index.ts'
 import { checkedOwner, ownOptions } from '../core/argument-check.ts'
+import type { CheckedWrite } from '../core/shard-client.ts'
 import { isWindow, windowMsMax } from '../core/write-windows.ts'
 
 /** Options of every write. */
@@ -103,15 +104,6 @@ export type UnlockOptions = WriteOptions & { readonly owner: string }
 export type ClearOptions = OwnedWriteOptions & {
   /** Only the keys of this namespace; `_root`: the keys without a colon. Without it, every key. */
   readonly namespace?: string
-}
-
-/** Checked options with defaults. */
-export type CheckedWrite = {
-  readonly ack: 'applied' | 'projected' | 'replicated'
-  readonly deadlineMs: number
-  readonly whenFull: 'wait' | 'refuse'
-  /** `undefined`: the window of the namespace. */
-  readonly windowMs?: number | undefined
 }
 
 const writeNames = ['ack', 'deadlineMs', 'whenFull', 'windowMs']

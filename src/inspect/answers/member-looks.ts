@@ -20,7 +20,7 @@ export type Silent = { readonly member: string; readonly reason: string }
 
 /** Answers the looks of other members from now on. */
 export const answerLooks = (app: App): void => {
-  const { questions: way } = app[innerParts]
+  const { way } = app[innerParts]
   way?.answer('look.kinds', () => kindsOf(app))
   way?.answer('look.crashes', (title) => crashesOf(app, String(title)))
   way?.answer('look.crashList', () => listedCrashes(app))
@@ -47,7 +47,7 @@ const idleMs = 1_500
  * @throws KeelsonError `TIMEOUT` with the handler that does not end
  */
 export const idleElsewhere = async (app: App, { kind, id }: NamedEntity): Promise<void> => {
-  const { questions: way } = app[innerParts]
+  const { way } = app[innerParts]
   const entity = `${kind}/${id}`
   if (!way || !app.entities.isElsewhere(entity)) return
   await way.ask(app.entities.shardOf(entity).index, 'look.idle', [kind, id], askedMs)
@@ -89,7 +89,7 @@ export const entityAnywhere = async (
   named: NamedEntity,
   reveals = false,
 ): Promise<EntityFacts> => {
-  const { questions: way } = app[innerParts]
+  const { way } = app[innerParts]
   const { kind, id } = named
   const entity = `${kind}/${id}`
   if (!way || !app.entities.isElsewhere(entity)) return entityAt(app, named, reveals)
@@ -105,7 +105,7 @@ export const eachMember = async <T>(
   payload: unknown,
   own: () => T | Promise<T>,
 ): Promise<{ readonly found: readonly T[]; readonly silent: readonly Silent[] }> => {
-  const { questions: way } = app[innerParts]
+  const { way } = app[innerParts]
   const silent: Silent[] = []
   const asked = (way?.others ?? []).map(async (member): Promise<readonly T[]> => {
     try {
@@ -216,7 +216,7 @@ type CrashList = { readonly total: number; readonly crashes: readonly ListedCras
  */
 const listedCrashes = (app: App): CrashList => {
   const records = recordsOf(app.system)
-  const member = app[innerParts].questions?.member
+  const member = app[innerParts].way?.member
   return {
     total: records.total('crash'),
     crashes: [

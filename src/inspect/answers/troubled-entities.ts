@@ -29,7 +29,7 @@ const question = 'look.troubled'
 
 /** Answers other members from now on. */
 export const answerTroubled = (app: App): void =>
-  app[innerParts].questions?.answer(question, (payload) => {
+  app[innerParts].way?.answer(question, (payload) => {
     const { kind, only } = Object(payload) as Record<string, unknown>
     // Its process is there: a page here has no link to it.
     return troubled(app, String(kind), troubleIn(only)).map(({ pid: _, ...row }) => row)

@@ -213,7 +213,7 @@ export class Looks {
 
   /** All members, as they answer. */
   async #members(): Promise<Pick<Overview, 'members'>> {
-    if (!this.#app[innerParts].questions) return {}
+    if (!this.#app[innerParts].way) return {}
     const { members } = await this.#pace('members', () =>
       this.#app.healthOfAll({ timeoutMs: askedMs }),
     )
@@ -262,7 +262,7 @@ const askedMs = 1_000
 
 /** The names in the head. */
 const membersNamed = (app: App): Pick<Header, 'member' | 'members'> => {
-  const { questions: way } = app[innerParts]
+  const { way } = app[innerParts]
   return way ? { member: way.member, members: [way.member, ...way.others].sort() } : {}
 }
 

@@ -3,7 +3,7 @@
  * opened for writing. No source runs in it. A message that names another member is answered there, in
  * a session for the pages of all other members: one page shows all of them.
  */
-import type { OwnersWay } from '../../actors/index.ts'
+import type { ShardClient } from '../../actors/index.ts'
 import { invalidArgument, isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
 import type { Planned, Refusal } from '../../observe/index.ts'
 import { type App, innerParts } from '../../supervisors/index.ts'
@@ -81,7 +81,7 @@ export class Observer {
   async #answer(message: Readonly<Record<string, unknown>>, user: string): Promise<unknown> {
     const { look, query, plan, act, planned, isForOwner } = message
     const member = optionalText(Object(query ?? plan ?? act) as Query, 'member')
-    const { questions: way, shards } = this.#app[innerParts]
+    const { way, shards } = this.#app[innerParts]
     if (way && member !== undefined && member !== way.member) {
       const forwarded = this.#forwarded(message, user)
       const actMs = act === undefined ? undefined : shards[0]?.parts.settings.deadlineMs
@@ -129,8 +129,8 @@ export class Observer {
  * member than before: its action must not reach a process of the same number there.
  */
 const plannedOf = (app: App, action: CheckedAction): Planned => {
-  const { questions, since } = app[innerParts]
-  const start = [process.pid, since, ...(questions ? [questions.member] : [])].join(' ')
+  const { way, since } = app[innerParts]
+  const start = [process.pid, since, ...(way ? [way.member] : [])].join(' ')
   return { effect: effectOf(app, action), start }
 }
 
@@ -139,7 +139,7 @@ const plannedOf = (app: App, action: CheckedAction): Planned => {
  * member that has the secret of the links may do what this one does, so it says whether its user may act.
  */
 export const answerPages = (app: App): void => {
-  const { questions, ending } = app[innerParts]
+  const { way, ending } = app[innerParts]
   answerLooks(app)
   answerKeys(app)
   answerTroubled(app)
@@ -150,7 +150,7 @@ export const answerPages = (app: App): void => {
     observers.set(isWriting, found)
     return found
   }
-  questions?.answer(pageQuestion, async (payload) => {
+  way?.answer(pageQuestion, async (payload) => {
     const { message, isWriting, user } = forwardedIn(payload)
     return JSON.stringify(await observerFor(isWriting).answer(JSON.parse(message), user))
   })
@@ -172,7 +172,7 @@ const forwardedIn = (payload: unknown): Forwarded => {
  * after that. @throws KeelsonError why there is no answer
  */
 const askedThere = async (
-  way: OwnersWay,
+  way: ShardClient,
   member: string,
   forwarded: Forwarded,
   actMs: number | undefined,

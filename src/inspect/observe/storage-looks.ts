@@ -62,7 +62,7 @@ const keysQuestion = 'look.keys'
 
 /** Answers other members about keys from now on. */
 export const answerKeys = (app: App): void =>
-  app[innerParts].questions?.answer(keysQuestion, (payload) =>
+  app[innerParts].way?.answer(keysQuestion, (payload) =>
     Array.isArray(payload) ? payload.map((key) => keyRow(app, String(key))) : [],
   )
 
@@ -193,7 +193,7 @@ const shardShown = (
       readersBytes,
     ),
     ...given<StorageShard>({
-      member: app[innerParts].questions && member,
+      member: app[innerParts].way && member,
       segments: engineBytes === undefined ? segments.length : undefined,
       reason: reason === undefined ? undefined : shortText(reason),
       snapshotFailure: snapshot.failure,

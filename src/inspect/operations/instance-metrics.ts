@@ -37,7 +37,7 @@ export const takeInstance = (parts: InstanceParts, version: string, into: Measur
     into.of(metrics.memberLease).add(member.leftMs / 1_000)
     into.of(metrics.memberEpoch).add(member.epoch)
   }
-  const { questions: way } = parts
+  const { way } = parts
   if (way) {
     const own = shards.filter(({ index }) => way.ownerOf(index) === way.member)
     into.of(metrics.memberShards).add(own.length)

@@ -217,7 +217,7 @@ const json = (status: number, body: object): Answer => ({
 const healthOf = (isAlive: boolean): Answer =>
   json(isAlive ? 200 : 503, { state: isAlive ? 'running' : 'ended' })
 
-const readinessOf = ({ readiness, shards, questions: way }: InstanceParts): Answer => {
+const readinessOf = ({ readiness, shards, way }: InstanceParts): Answer => {
   const phases = shards.map(({ phase }) => phase.kind)
   const down = shards.filter(({ phase }) => phase.kind === 'down').map(({ index }) => index)
   const { state } = readiness

@@ -102,7 +102,7 @@ export class Scrapes {
     this.#survey = new ProcessSurvey(system)
     this.#records = recordsOf(system)
     ending.addEventListener('abort', () => this.#stop())
-    if (this.#parts.questions) answerScrapes(this.#parts.questions, () => this.taken())
+    if (this.#parts.way) answerScrapes(this.#parts.way, () => this.taken())
   }
 
   /** Measures from now on what costs something while nobody looks. */
@@ -115,7 +115,7 @@ export class Scrapes {
 
   /** All metrics, of all members that share the folder. */
   async text(format: Format): Promise<string> {
-    const { questions: way, system } = this.#parts
+    const { way, system } = this.#parts
     const taken = way ? await allTaken(way, await this.taken()) : [await this.taken()]
     const slice = new TimeSlice(system.clock, lookMs)
     const texts: string[] = []
@@ -138,7 +138,7 @@ export class Scrapes {
       const family = taken.get(metric) ?? this.#heard.get(metric)
       return family ? [[metric.name, [...family.series]]] : []
     })
-    return { member: this.#parts.questions?.member ?? '', series: Object.fromEntries(series) }
+    return { member: this.#parts.way?.member ?? '', series: Object.fromEntries(series) }
   }
 
   async #take(): Promise<Measurements> {
@@ -316,7 +316,7 @@ const hear = (system: System, instance: string, handlers: Handlers): StopHearing
   }
 }
 
-type Way = NonNullable<InstanceParts['questions']>
+type Way = NonNullable<InstanceParts['way']>
 
 /** The metrics of one member: the series of each metric by its name. */
 export type Taken = {

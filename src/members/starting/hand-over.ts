@@ -31,7 +31,7 @@ const hasEnded = (error: unknown): boolean =>
 
 /** The parts that a hand-over needs. */
 export type HandOverParts = Pick<InstanceParts, 'system' | 'shards' | 'readiness' | 'ending'> & {
-  readonly questions: NonNullable<InstanceParts['questions']>
+  readonly way: NonNullable<InstanceParts['way']>
   readonly directory: MemberDirectory
   readonly moves: ShardMoves
 }
@@ -45,8 +45,8 @@ export class HandOver {
 
   constructor(parts: HandOverParts) {
     this.#parts = parts
-    parts.questions.answer('shards.takes', () => this.#takes)
-    parts.questions.answer('shards.take', (shard) => this.#take(shard))
+    parts.way.answer('shards.takes', () => this.#takes)
+    parts.way.answer('shards.take', (shard) => this.#take(shard))
   }
 
   get #takes(): boolean {
@@ -84,15 +84,15 @@ export class HandOver {
 
   /** The members that take shards now. They may have begun to close since the last shard. */
   async #takers(): Promise<readonly string[]> {
-    const { others } = this.#parts.questions
+    const { others } = this.#parts.way
     const answers = await Promise.all(others.map((member) => this.#isTaking(member)))
     return others.filter((_, at) => answers[at])
   }
 
   async #isTaking(member: string): Promise<boolean> {
-    const { questions } = this.#parts
-    if (!questions.isLinked(member)) return false
-    const answer = questions.askMember(member, 'shards.takes', null, answerMs)
+    const { way } = this.#parts
+    if (!way.isLinked(member)) return false
+    const answer = way.askMember(member, 'shards.takes', null, answerMs)
     return (await answer.catch(() => false)) === true
   }
 
@@ -130,7 +130,7 @@ export class HandOver {
   /** Whether a member opens a shard that nobody has. Never rejects. */
   async #isTakenBy(member: string, shard: number): Promise<boolean> {
     try {
-      await this.#parts.questions.askMember(member, 'shards.take', shard, openMs)
+      await this.#parts.way.askMember(member, 'shards.take', shard, openMs)
       return true
     } catch (error) {
       this.#note(error, `${member} has not taken shard ${shard}`, { shard, other: member })

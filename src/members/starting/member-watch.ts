@@ -4,13 +4,7 @@
  * it, one at a time. Where the members see each other, and where it is written which one has a shard,
  * is what `MemberDirectory` says. So it is apart from `folder-member.ts`, where that is a folder.
  */
-import {
-  ElsewhereActors,
-  instanceName,
-  OwnerQuestions,
-  StoreRoutes,
-  type WorkLedger,
-} from '../../actors/index.ts'
+import { ElsewhereActors, instanceName, RemoteShards, type WorkLedger } from '../../actors/index.ts'
 import type { Cancel, Clock } from '../../clock.ts'
 import { reasonText } from '../../errors.ts'
 import type {
@@ -70,17 +64,16 @@ export const sharing = (parts: SharingParts): SharedFolder => {
     ...(ledger && { ledger }),
     link: (to) => linked(to, parts),
     elsewhere: (owners) => (entities) => new ElsewhereActors(entities, owners),
-    routes: (routed) => new StoreRoutes({ ...routed, copies }),
-    questions: (asked) => new OwnerQuestions(asked),
+    client: (remote) => new RemoteShards({ ...remote, copies }),
     onRun: (moves, running) => {
-      const { questions } = running
-      if (!questions) throw new Error('a member asks the others')
+      const { way } = running
+      if (!way) throw new Error('a member asks the others')
       const open = async (shard: number): Promise<void> => {
         await copies?.leave(shard)
         await moves.open(shard)
       }
       const held = { ...moves, open }
-      handOver = new HandOver({ ...running, questions, directory, moves: held })
+      handOver = new HandOver({ ...running, way, directory, moves: held })
       watch.follow(held, handOver, running)
       // Others give shards to a member that is ready.
       if (copies) void copies.begin().then(() => watch.ready())

@@ -27,7 +27,6 @@ import {
   ProjectionView,
   type StateChange,
   Store,
-  type StoreRoutes,
   type StreamSource,
   Streams,
   shardAt,
@@ -166,8 +165,6 @@ export type InstanceParts = HealthParts & {
   readonly readiness: Readiness
   /** The other members of a folder, and the owner of each shard. */
   readonly members: OtherMembers | undefined
-  /** The way of the store to shards that they have. */
-  readonly routes: StoreRoutes | undefined
   /** When this process began to start it, in ms since 1970. */
   readonly since: number
   /** Aborted when the instance closes. */
@@ -186,8 +183,8 @@ export const appContext = (all: InstanceParts, access: Access): AppContext => {
   const { system, instance, shards, windows, registry, entities, ...parts } = all
   return {
     instance,
-    store: new Store(system, shards, access, parts.routes),
-    journal: new Journal(system, shards, access, 0, parts.routes),
+    store: new Store(system, shards, access),
+    journal: new Journal(system, shards, access),
     streams: new Streams(streamsOf(all), access),
     control: new ControlHandle({ system, instance, shards, access, deadlineMs: parts.deadlineMs }),
     batcher: new BatcherHandle(system, shards, windows, parts.deadlineMs, access),
@@ -230,8 +227,8 @@ export const appContext = (all: InstanceParts, access: Access): AppContext => {
 }
 
 /** The streams of an instance, of which it has one. */
-export const streamsOf = ({ system, shards, routes, kept }: InstanceParts): InstanceStreams =>
-  InstanceStreams.of(kept, () => new InstanceStreams(system, shards, routes))
+export const streamsOf = ({ system, shards, kept }: InstanceParts): InstanceStreams =>
+  InstanceStreams.of(kept, () => new InstanceStreams(system, shards))
 
 const idOf = (kind: { readonly id: string } | string): string => {
   const id: unknown = typeof kind === 'string' ? kind : kind?.id

@@ -9,12 +9,11 @@ import {
   type FullStream,
   type JournalHealth,
   levelOf,
-  type OwnerQuestions,
-  type OwnersWay,
   type ProjectionHealth,
   type ProjectionStatus,
   projectionStatus,
   type RecoveryProgress,
+  type ShardClient,
   type ShardPhase,
   type SnapshotHealth,
   type Some,
@@ -35,8 +34,8 @@ export type HealthParts = {
   readonly entities: Entities
   readonly followers: readonly Follower[]
   readonly crashLoops: CrashLoops
-  /** Questions to other members of the folder, and the answers to theirs. */
-  readonly questions: OwnerQuestions | undefined
+  /** The way to other members of the folder. */
+  readonly way: ShardClient | undefined
   /** The last reports of the others. */
   readonly reports: Reports | undefined
   readonly cluster: (() => ClusterHealth) | undefined
@@ -220,7 +219,7 @@ export const healthOf = (all: HealthParts): Health => {
       shards: projectionStatus(shards, name),
     })),
     replication: followers.map((follower) => follower.health(now)),
-    members: all.questions ? memberStatus(all.questions, shards.length) : [],
+    members: all.way ? memberStatus(all.way, shards.length) : [],
     cluster: cluster?.(),
     parts: keyedByNames(
       Object.fromEntries([...entities.reports].map(([name, of]) => [name, partHealth(of)])),
@@ -295,7 +294,7 @@ const shardHealth = (shard: Shard): ShardHealth => ({
 })
 
 /** The members in the order of their names. */
-const memberStatus = (way: OwnersWay, shardCount: number): Health['members'] => {
+const memberStatus = (way: ShardClient, shardCount: number): Health['members'] => {
   const owners = Array.from({ length: shardCount }, (_, shard) => way.ownerOf(shard))
   return [way.member, ...way.others].sort().map((member) => ({
     member,

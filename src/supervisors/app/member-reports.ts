@@ -2,7 +2,7 @@
  * The last report of each other member about its health. `health()` is synchronous: it has the last
  * answers, and asks for the next ones. So nothing is sent while nobody asks.
  */
-import type { OwnersWay } from '../../actors/index.ts'
+import type { ShardClient } from '../../actors/index.ts'
 import { reasonText } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
 import { encodeValue } from '../../storage/index.ts'
@@ -24,7 +24,7 @@ const pauseMs = 500
 const partBytes = 64 * 1024
 
 /** Tells the other members how this one is, when they ask. */
-export const answerHealth = (way: OwnersWay, since: number, own: () => Health): void =>
+export const answerHealth = (way: ShardClient, since: number, own: () => Health): void =>
   way.answer(question, (): Answered => {
     const health = own()
     const parts = Object.entries(health.parts).map(([name, part]) => [name, sentPart(part)])
@@ -44,7 +44,7 @@ const sentPart = (part: unknown): unknown => {
 /** The reports of the other members. */
 export class MemberReports implements Reports {
   readonly #system: System
-  readonly #way: OwnersWay
+  readonly #way: ShardClient
   readonly #ending: AbortSignal
   readonly #last = new Map<string, Last>()
   /** The questions that have no answer yet, by member. */
@@ -55,7 +55,7 @@ export class MemberReports implements Reports {
   #askedAt = Number.NEGATIVE_INFINITY
 
   /** Nobody is asked after `ending`. */
-  constructor(system: System, way: OwnersWay, ending: AbortSignal) {
+  constructor(system: System, way: ShardClient, ending: AbortSignal) {
     this.#system = system
     this.#way = way
     this.#ending = ending

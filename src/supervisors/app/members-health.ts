@@ -34,7 +34,7 @@ export const healthOfAll = async (
   all: HealthParts & { readonly since: number },
   timeoutMs: number,
 ): Promise<HealthOfAll> => {
-  const { questions: way, reports, since } = all
+  const { way, reports, since } = all
   const own = healthOf(all)
   if (!way || !reports) return { members: [], shards: own.shards }
   const members = await Promise.all(

@@ -20,9 +20,9 @@ import {
   isKeyRead,
   newestAppState,
   type Outcomes,
-  type OwnersWay,
   ProjectionView,
   pageHere,
+  type ShardClient,
   type Store,
   type StoredEntry,
   shardAsked,
@@ -80,7 +80,7 @@ const calls: Readonly<Record<string, Call>> = {
 }
 
 /** Answers the other members from now on. `app`: the handles of the user's processes. */
-export const answerMembers = (way: OwnersWay, parts: InstanceParts, app: AppContext): void => {
+export const answerMembers = (way: ShardClient, parts: InstanceParts, app: AppContext): void => {
   const { system, shards, deadlineMs } = parts
   const shardHere = (index: unknown): Shard => shardAsked(shards, index)
   for (const [question, made] of Object.entries(calls))
@@ -128,7 +128,7 @@ export const answerMembers = (way: OwnersWay, parts: InstanceParts, app: AppCont
 }
 
 /** Suspensions and resumptions that the control of another member asks for. */
-const answerSuspensions = (way: OwnersWay, { system, instance, shards }: InstanceParts): void => {
+const answerSuspensions = (way: ShardClient, { system, instance, shards }: InstanceParts): void => {
   const control = system.to(Control.name(instance))
   way.answer('suspend', async (payload) => {
     if (!isAskedSuspension(payload)) throw invalidArgument('request', 'a suspension', payload)

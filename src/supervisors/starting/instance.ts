@@ -271,7 +271,7 @@ const run = async (inspected: Inspected): Promise<App> => {
   const parts = instanceParts(inspected, isClosing, ending.signal)
   const { readiness } = parts
   const inside = appContext(parts, insideAccess)
-  if (parts.questions) answerMembers(parts.questions, parts, inside)
+  if (parts.way) answerMembers(parts.way, parts, inside)
   let begun: (app: App) => void = () => undefined
   const started = new Promise<App>((resolve) => {
     begun = resolve
@@ -282,9 +282,10 @@ const run = async (inspected: Inspected): Promise<App> => {
     form: ports.follows ? 'follower' : 'owner',
     mailboxMax: options.mailboxMax,
     attach: options.attach ? ports.attach?.(instance, started) : undefined,
-    members: [parts.routes, parts.questions, parts.entities, parts.members].flatMap(
-      (part) => part?.childSpec() ?? [],
-    ),
+    members: [
+      ...(parts.way?.childSpecs() ?? []),
+      ...[parts.entities, parts.members].flatMap((part) => part?.childSpec() ?? []),
+    ],
     app: userTree,
     judges: options.judge,
     appContext: inside,
@@ -372,8 +373,8 @@ const instanceParts = (
     ending,
     reach: (name) => entities.meant<AnyMessages>(name) ?? system.to(name as Name<AnyMessages>),
   })
-  const questions = members && ports.shared?.questions({ system, instance, members, ending })
-  for (const shard of shards) shard.way = questions
+  const way = members && ports.shared?.client({ system, instance, shards, members, ending })
+  for (const shard of shards) shard.way = way
   const entities: Entities = new Entities(system, instance, shards, {
     isClosing,
     isStoreAlone: app === false,
@@ -403,9 +404,8 @@ const instanceParts = (
     readiness,
     crashLoops: new CrashLoops(system, instance, ending),
     members,
-    questions,
-    reports: questions && new MemberReports(system, questions, ending),
-    routes: members && ports.shared?.routes({ system, instance, shards, owners: members }),
+    way,
+    reports: way && new MemberReports(system, way, ending),
     cluster: ports.ownership?.health,
     since: system.clock.now(),
     ending,

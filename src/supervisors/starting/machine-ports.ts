@@ -3,10 +3,10 @@ import type {
   Elsewhere,
   Entities,
   OtherMembers,
-  OwnerQuestions,
   Reach,
+  RemoteShards,
+  ShardClient,
   ShardOwners,
-  StoreRoutes,
   WorkLedger,
 } from '../../actors/index.ts'
 import { type Clock, systemClock } from '../../clock.ts'
@@ -82,10 +82,8 @@ export type SharedFolder = {
   readonly link: (to: Linkable) => OtherMembers
   /** Makes the lookup of actors at the owners of their shards. */
   readonly elsewhere: (owners: ShardOwners) => (entities: Entities) => Elsewhere
-  /** Makes the way of the store to the owners of shards. */
-  readonly routes: (parts: ConstructorParameters<typeof StoreRoutes>[0]) => StoreRoutes
-  /** Makes the way of control and its like to members. */
-  readonly questions: (parts: ConstructorParameters<typeof OwnerQuestions>[0]) => OwnerQuestions
+  /** Makes the way to the shards of others. */
+  readonly client: (parts: ConstructorParameters<typeof RemoteShards>[0]) => ShardClient
   /** The instance runs, and its shards may come and go. */
   readonly onRun: (moves: ShardMoves, running: InstanceParts) => void
   /** The instance is to close: gives its shards to members that stay, for at most `ms`. Never rejects. */

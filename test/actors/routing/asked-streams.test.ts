@@ -1,6 +1,6 @@
 /** What another member asks of the streams of a shard: right questions are answered, wrong ones refused. */
 import { expect, test } from 'vitest'
-import type { Answerer, OwnersWay } from '../../../src/actors/core/owners-way.ts'
+import type { Answerer, ShardClient } from '../../../src/actors/core/shard-client.ts'
 import { InstanceStreams } from '../../../src/actors/streams/instance-streams.ts'
 import type { App } from '../../../src/index.ts'
 import { codeOf, started } from '../../support/worlds/simulated-instance.ts'
@@ -8,11 +8,11 @@ import { codeOf, started } from '../../support/worlds/simulated-instance.ts'
 /** Asks the streams of an instance as another member does. */
 const questionsTo = (app: App) => {
   const answerers = new Map<string, Answerer>()
-  const streams = new InstanceStreams(app.system, app.entities.shards, undefined)
-  const way: Pick<OwnersWay, 'answer'> = {
+  const streams = new InstanceStreams(app.system, app.entities.shards)
+  const way: Pick<ShardClient, 'answer'> = {
     answer: (question, answerer) => void answerers.set(question, answerer),
   }
-  streams.answer(way as OwnersWay)
+  streams.answer(way as ShardClient)
   return async (question: string, ...payload: unknown[]): Promise<unknown> =>
     answerers.get(question)?.(payload)
 }

@@ -1,9 +1,9 @@
 /** What a failed call to the owner of a shard means for its write or read. */
 import { expect, test } from 'vitest'
-import { linkFull } from '../../../src/actors/core/owners-way.ts'
-import { unlessOwned } from '../../../src/actors/routing/owner-questions.ts'
+import { linkFull } from '../../../src/actors/core/shard-client.ts'
 import {
   hasNoPlace,
+  isUnowned,
   mayWriteAgain,
   writeFailure,
 } from '../../../src/actors/routing/routed-outcome.ts'
@@ -20,7 +20,7 @@ test('a write that was refused undone is repeated at the next owner', () => {
   expect(mayAgain(error('NOT_SUBMITTED'))).toBe(true)
   expect(mayAgain(error('SHARD_DOWN', { state: 'elsewhere' }))).toBe(true)
   expect(mayAgain(error('SHARD_DOWN', { state: 'down' }))).toBe(false)
-  expect(unlessOwned(error('SHARD_DOWN', { state: 'down' }))).toBe(undefined)
+  expect(isUnowned(error('SHARD_DOWN', { state: 'down' }))).toBe(false)
 })
 
 test('a write that is done is not repeated when the shard has left before its answer was read', () => {
@@ -41,6 +41,6 @@ test('a write that was refused before it had a place says nothing about earlier 
 
 test('a link without room is no answer of an owner, as a BUSY of its own is', () => {
   const full = linkFull('no room', {})
-  expect(unlessOwned(full)).toBe(full)
-  expect(unlessOwned(new KeelsonError('BUSY', 'x'))).toBe(undefined)
+  expect(isUnowned(full)).toBe(true)
+  expect(isUnowned(new KeelsonError('BUSY', 'x'))).toBe(false)
 })

@@ -1,6 +1,6 @@
 /** Streams of values at other members, as they ask for them. */
 import { expect, test } from 'vitest'
-import type { OwnersWay } from '../../../src/actors/core/owners-way.ts'
+import type { ShardClient } from '../../../src/actors/core/shard-client.ts'
 import { streamFrom } from '../../../src/actors/routing/routed-streams.ts'
 import type { WritingShard } from '../../../src/actors/writing/writing-shard.ts'
 import { virtualClock } from '../../../src/clock.ts'
@@ -10,7 +10,7 @@ import { createSystem } from '../../../src/runtime/index.ts'
 test('one whose beginning was answered too late is ended where it may have begun, not at the next owner alone', async () => {
   const ended: string[] = []
   let owner = 'b'
-  const way: Partial<OwnersWay> = {
+  const way: Partial<ShardClient> = {
     member: 'a',
     others: ['b', 'c', 'd'],
     isLinked: (member) => member !== 'd',
@@ -23,9 +23,10 @@ test('one whose beginning was answered too late is ended where it may have begun
       if (question === 'stream.end') ended.push(member)
     },
   }
-  const shard = { index: 0, way, parts: { settings: { deadlineMs: 1_000 } } }
+  const shard = { index: 0, parts: { settings: { deadlineMs: 1_000 } } }
   const read = streamFrom(
     createSystem({ clock: virtualClock() }),
+    way as ShardClient,
     shard as unknown as WritingShard,
     'k',
     0,

@@ -88,7 +88,7 @@ test('a refusal of another member has its code once, and its text without the co
 
 test('a member without an answer is a refusal', async () => {
   const { b, asked } = await two()
-  b[innerParts].questions?.answer('page', () => new Promise(() => undefined))
+  b[innerParts].way?.answer('page', () => new Promise(() => undefined))
 
   expect(await asked({ look: 'header', query: { member: 'b' } })).toMatchObject({ code: 'TIMEOUT' })
 })
@@ -142,15 +142,15 @@ test('a page that only looks does not act at another member', async () => {
 
 test('an action at another member takes longer than a look may, and without an answer it may go on', async () => {
   const { b, asked, world } = await two(true)
-  const { questions } = b[innerParts]
+  const { way } = b[innerParts]
   const snapshot = { act: 'snapshot', shard: 0, member: 'b', reason: 'a trial' }
-  questions?.answer('page', async () => {
+  way?.answer('page', async () => {
     await passed(world.clock, 15_000)
     return JSON.stringify({ id: 7, answer: { text: 'Done' } })
   })
   expect(await asked({ act: snapshot })).toEqual({ text: 'Done' })
 
-  questions?.answer('page', () => new Promise(() => undefined))
+  way?.answer('page', () => new Promise(() => undefined))
   expect(await asked({ act: snapshot })).toMatchObject({ code: 'UNKNOWN_OUTCOME' })
 })
 

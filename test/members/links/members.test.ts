@@ -1,6 +1,6 @@
 /** A process at another member answers, and is watched, as one here. */
 import { afterEach, describe, expect, test } from 'vitest'
-import type { Reach } from '../../../src/actors/core/owners-way.ts'
+import type { Reach } from '../../../src/actors/core/shard-client.ts'
 import { KeelsonError } from '../../../src/errors.ts'
 import {
   type BareContext,

@@ -1,6 +1,6 @@
 /** Refs of processes at the owner of a shard lead to whoever has it, and calls wait for one. */
 import { afterEach, describe, expect, test } from 'vitest'
-import { movedError } from '../../../src/actors/core/owners-way.ts'
+import { movedError } from '../../../src/actors/core/shard-client.ts'
 import { KeelsonError } from '../../../src/errors.ts'
 import {
   linkKinds,

@@ -1,7 +1,7 @@
 /** The beginning of a watch: its positions are fixed by the owners before it says that it has begun. */
 import { beforeEach, expect, test } from 'vitest'
-import type { Answerer } from '../../../src/actors/core/owners-way.ts'
-import type { OwnerQuestions } from '../../../src/actors/routing/owner-questions.ts'
+import type { Answerer } from '../../../src/actors/core/shard-client.ts'
+import type { RemoteShards } from '../../../src/actors/routing/remote-shards.ts'
 import { flow, flows, workflow } from '../../../src/flow/index.ts'
 import { call, type DurableServer, entity, reply, supervisor } from '../../../src/index.ts'
 import { shardOf } from '../../../src/storage/values/key.ts'
@@ -42,7 +42,7 @@ const keyOf = (shard: number): string => {
 
 /** b answers no watch that begins until the function is called. All else it answers. */
 const holdBeginnings = (): (() => void) => {
-  const way = b.shards[0]?.way as OwnerQuestions
+  const way = b.shards[0]?.way as RemoteShards
   const begins = way.answererOf('watch.begin') as Answerer
   let goOn = (): void => undefined
   const held = new Promise<void>((resolve) => {

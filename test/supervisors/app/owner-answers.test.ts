@@ -10,7 +10,7 @@ test('a backup, a watch and a stream that are begun after the link of their memb
   const shard = b.shards.find(({ phase }) => phase.kind === 'open') as App['shards'][number]
   const key = ['k', 'l', 'm', 'n', 'o', 'p'].find((each) => b.store.shardOf(each) === shard.index)
   await world.during(b.store.put(key as string, new Uint8Array(10)))
-  const questions = b[innerParts].questions as {
+  const questions = b[innerParts].way as unknown as {
     answererOf(question: string): (payload: unknown) => unknown
   }
   const { index } = shard

@@ -1,23 +1,94 @@
 /**
- * The other members of an instance, as an instance needs them: the owner of each shard, questions to
- * it, and processes there. This is a port. `src/members` has the links, and `routing` the questions.
+ * The port to shards that other members have, and to those members. Members are processes that have
+ * the shards of an instance between them. Every shard has the same `ShardClient` (`shard.way`), or
+ * none where there are no others: `src/members` implements it. So this room and those above it know
+ * no links. `at-owner.ts` does work here, or at the owner.
+ *
+ * - `write`, `load`, `streamOut` and `streamIn` are the store's. They keep the order of writes.
+ * - `ask` is for everything that may be asked twice: looks, control, watches (`watch.next`) and holds
+ *   of suspensions (`suspend`). The owner answers with what its parts have registered (`answer`).
+ * - Messages to durable actors are no part of it: those go by refs (`Elsewhere` in `entities.ts`), and
+ *   a message that must not be handled twice cannot be asked for again.
+ *
+ * There is no object for the way to a shard that is here. A write would pass it each time, and the
+ * shard may leave between its call and its gate, which `takes` says in one look.
  */
-import { invalidArgument, KeelsonError } from '../../errors.ts'
+import type { Readable } from 'node:stream'
+import { KeelsonError } from '../../errors.ts'
 import { type ChildSpec, Envelope, type Message, type Name, type Ref } from '../../runtime/index.ts'
+import type { Command, FrameUnits, Row, StoredValue, UnitAnswer } from '../../storage/index.ts'
 
 /** Answers a question of another member. Its argument comes from a peer, and may be wrong. */
 export type Answerer = (payload: unknown) => unknown
 
+/** Checked options of a write, with defaults. */
+export type CheckedWrite = {
+  readonly ack: 'applied' | 'projected' | 'replicated'
+  readonly deadlineMs: number
+  readonly whenFull: 'wait' | 'refuse'
+  /** `undefined`: the window of the namespace. */
+  readonly windowMs?: number | undefined
+}
+
+/** A write at another member. `removed`: the keys of a `clear`, which has no other answer. */
+export type RoutedWrite = {
+  readonly position: { readonly shard: number; readonly lsn: number }
+  readonly answers: readonly UnitAnswer[]
+  readonly removed: number | undefined
+}
+
+/**
+ * A source of bytes, or of text that is stored as UTF-8: a Node `Readable`, a web `ReadableStream`,
+ * any iterable.
+ */
+export type ByteSource = AsyncIterable<Uint8Array | string> | Iterable<Uint8Array | string>
+
+/** The result of an incoming stream: its length, and the SHA-256 of its bytes in hex. */
+export type StreamedIn = { readonly length: number; readonly sha256: string }
+
+/** A put of a stream at another member: `terms` are all of the put but its value. */
+export type StreamTo = {
+  readonly source: ByteSource
+  readonly size: number | undefined
+  readonly options: CheckedWrite
+  readonly terms: Omit<Extract<Command, { readonly kind: 'put' }>, 'kind' | 'value'>
+}
+
+/** A put of a stream that is done. */
+export type RoutedStream = StreamedIn & Pick<RoutedWrite, 'position'>
+
+/** A row of a copy; `lsn` says up to which frame the copy has its log. */
+export type CopiedRow = { readonly row: Row | undefined; readonly lsn: number }
+
+/** The copies of shards of other members at this one. */
+export interface CopiedRows {
+  /**
+   * A row of a copy that shows `least` or a later frame, for which it waits. `undefined` if no copy
+   * of the shard is here.
+   * @throws KeelsonError `TIMEOUT` after `withinMs`; `CORRUPT` for a damaged row
+   */
+  read(shard: number, key: string, least: number, withinMs: number): Promise<CopiedRow | undefined>
+}
+
 /** The way to the owners of shards, and to members. */
-export interface OwnersWay {
+export interface ShardClient {
   /** The name of this member. */
   readonly member: string
   /** The names of the other members, whether they run or not. */
   readonly others: readonly string[]
+  /** The copies at this member; absent where members keep none. */
+  readonly copies?: CopiedRows | undefined
   /** The member that has the shard, as far as it is known. */
   ownerOf(shard: number): string | undefined
   /** Whether there is a link to the member. */
   isLinked(member: string): boolean
+  /** The ref of a process of another member. */
+  at<M>(member: string, name: Name<M>): Ref<M>
+  /** Calls `listener` with each shard that has another owner, or none. */
+  onMoved(listener: (shard: number) => void): () => void
+  /** Calls `listener` with each member whose link has ended. */
+  onUnlinked(listener: (member: string) => void): () => void
+
   /**
    * Asks the owner of a shard, and the next one while no owner answers, within the time. The answer
    * comes from a peer.
@@ -29,19 +100,47 @@ export interface OwnersWay {
   askMember(member: string, question: string, payload: unknown, timeoutMs: number): Promise<unknown>
   /** Answers a question of other members from now on. */
   answer(question: string, answerer: Answerer): void
-  /** The ref of a process of another member. */
-  at<M>(member: string, name: Name<M>): Ref<M>
-  /** Calls `listener` with each shard that has another owner, or none. */
-  onMoved(listener: (shard: number) => void): () => void
-  /** Calls `listener` with each member whose link has ended. */
-  onUnlinked(listener: (member: string) => void): () => void
+
+  /**
+   * Whether writes go this way: the shard is elsewhere, or came here while earlier writes have no
+   * answer yet, which later ones must not overtake.
+   */
+  takes(shard: number): boolean
+  /**
+   * Whether reads that return a promise go this way, and streams: also while the shard comes here, until
+   * it is open.
+   */
+  takesReads(shard: number): boolean
+  /**
+   * Writes units of one frame at the owner. Two calls for one shard get there in order.
+   * @throws KeelsonError as `submit` does; `UNKNOWN_OUTCOME` also if the owner ended, or did not
+   * answer in time; `SHARD_DOWN` if the shard had no owner in time
+   */
+  write(shard: number, units: FrameUnits, options: CheckedWrite): Promise<RoutedWrite>
+  /** The whole value of a key; `undefined` without one. @throws KeelsonError as `load` of the store */
+  load(shard: number, key: string): Promise<StoredValue | undefined>
+  /**
+   * The bytes of a value as a stream; `undefined` without one.
+   * @throws KeelsonError as `getStream` of the store; `SHARD_DOWN` if the owner ends, also within it
+   */
+  streamOut(shard: number, key: string, from: number, to: number): Promise<Readable | undefined>
+  /**
+   * Puts a stream at the owner.
+   * @throws KeelsonError as `putStream` of the store; `NOT_SUBMITTED` if the owner ends within it
+   */
+  streamIn(shard: number, write: StreamTo): Promise<RoutedStream>
+  /** Resolves when every write that was called before is decided, in every shard elsewhere. */
+  settled(): Promise<void>
+
+  /** The processes that answer other members, as parts of the tree. */
+  childSpecs(): readonly ChildSpec[]
 }
 
 /**
  * Things kept here for another member end with its link, and do not begin after that: a question
  * may be handled late. @throws KeelsonError `NO_PROCESS`
  */
-export const checkLinked = (way: OwnersWay, member: string): void => {
+export const checkLinked = (way: ShardClient, member: string): void => {
   if (member === way.member || way.isLinked(member)) return
   throw new KeelsonError('NO_PROCESS', `the connection to ${member} has ended`)
 }
@@ -55,43 +154,6 @@ export const checkSent = (length: number): void => {
   const message = `a value of ${length} bytes is read at the member that has it: at most ${sentBytesMax} go to another one`
   throw new KeelsonError('TOO_LARGE', message, { details: { length, lengthMax: sentBytesMax } })
 }
-
-/** A shard, as far as it matters where it is. */
-type PlacedShard = {
-  readonly index: number
-  readonly phase: { readonly kind: string }
-  readonly way: OwnersWay | undefined
-  readonly isComing: boolean
-  readonly beginnings: ReadonlySet<Promise<unknown>>
-  readonly parts: { readonly settings: { readonly deadlineMs: number } }
-  reopened(times: number, withinMs: number): Promise<boolean>
-}
-
-/** Whether another member has the shard, or none. */
-export const isElsewhere = ({ phase }: PlacedShard): boolean => phase.kind === 'elsewhere'
-
-/** Whether another member can be asked for the shard. */
-const isAskable = (shard: PlacedShard): boolean => shard.way !== undefined && isElsewhere(shard)
-
-/**
- * Waits until an owner has fixed the position of every watch that was called for before. A caller begins
- * a watch, reads everything, and then takes the changes from the watch. The question of the watch may be
- * refused on its way and sent again. If an owner answered the read first, changed a key, and then heard
- * of the watch, the caller would miss that change.
- */
-export const watchesBegun = async ({
-  beginnings,
-}: Pick<PlacedShard, 'beginnings'>): Promise<void> => {
-  if (beginnings.size > 0) await Promise.all(beginnings)
-}
-
-/** Waits while a shard comes here, within its time: then it is read here, or where it went. */
-const arrived = async (shard: PlacedShard): Promise<void> => {
-  await watchesBegun(shard)
-  if (isArriving(shard)) await shard.reopened(0, shard.parts.settings.deadlineMs)
-}
-
-const isArriving = ({ way, isComing }: PlacedShard): boolean => way !== undefined && isComing
 
 /** The refusal of what cannot be done here, for the shard has another owner, or none. `then`: what can be done. */
 export const elsewhere = (
@@ -108,161 +170,6 @@ export const elsewhere = (
 
 /** Names the forms of a handle that work at every member, in code, for the text of `elsewhere`. */
 export const fromHere = (forms: string): string => `from here use ${forms}`
-
-/** The refusal of what is done at the owner of a shard alone. `act`: what, in code. */
-export const onlyThere = ({ index, way }: PlacedShard, act: string): KeelsonError =>
-  elsewhere(index, way?.ownerOf(index), `\`${act}\` works there alone`)
-
-/** Checks that a shard is here. `act`: what is done, in code. @throws KeelsonError `ELSEWHERE` */
-export const checkHere = (shard: PlacedShard, act: string): void => {
-  if (isElsewhere(shard)) throw onlyThere(shard, act)
-}
-
-/**
- * Does work on a shard: here, or at its owner. A shard that leaves in between is asked for there.
- */
-export const atOwner = async <T>(
-  shard: PlacedShard,
-  here: () => Promise<T>,
-  there: (way: OwnersWay) => Promise<T>,
-): Promise<T> => {
-  const { way } = shard
-  if (way === undefined) return here()
-  await arrived(shard)
-  if (isElsewhere(shard)) return there(way)
-  try {
-    return await here()
-  } catch (error) {
-    if (isElsewhere(shard)) return there(way)
-    throw error
-  }
-}
-
-/**
- * Does work on a shard here, or asks its owner for it: `wal.sync` is `sync` of `app.wal(shard)` there,
- * with these arguments after the shard.
- */
-export const askedAtOwner = <T>(
-  shard: PlacedShard,
-  question: string,
-  given: readonly unknown[],
-  timeoutMs: number,
-  here: () => Promise<T>,
-): Promise<T> => {
-  const { index } = shard
-  return atOwner(
-    shard,
-    here,
-    (way) => way.ask(index, question, [index, ...given], timeoutMs) as Promise<T>,
-  )
-}
-
-/** The answer of a member: `shards` are the ones that it has, of the ones that it was asked for. */
-type FoundThere<T> = { readonly shards: readonly number[]; readonly found: T }
-
-/** A shard that another member may ask for. */
-type AskedShard = PlacedShard & { unavailable(): KeelsonError }
-
-const isHere = ({ phase }: AskedShard): boolean =>
-  phase.kind !== 'elsewhere' && phase.kind !== 'closed'
-
-/**
- * The shard that another member asks for.
- * @throws KeelsonError `ELSEWHERE`, `CLOSED`, `INVALID_ARGUMENT`
- */
-export const shardAsked = <S extends AskedShard>(all: readonly S[], index: unknown): S => {
-  const shard = all[index as number]
-  if (!shard) throw invalidArgument('shard', `0 to ${all.length - 1}`, index)
-  if (!isHere(shard)) throw shard.unavailable()
-  return shard
-}
-
-/**
- * Answers another member with what `look` finds in the shards here, of the ones that it asks for.
- * @throws KeelsonError `ELSEWHERE` if the first one is not here; `INVALID_ARGUMENT`; as `look`
- */
-export const foundFor = async <S extends AskedShard, T>(
-  all: readonly S[],
-  indexes: unknown,
-  look: (shards: readonly S[]) => T | Promise<T>,
-): Promise<FoundThere<T>> => {
-  if (!Array.isArray(indexes)) throw invalidArgument('shards', 'a list', indexes)
-  const asked = indexes.flatMap((index) => all[index] ?? [])
-  const shards = asked.filter(isHere)
-  const [first] = asked
-  if (!first) throw invalidArgument('shards', `of 0 to ${all.length - 1}`, indexes)
-  if (!shards.includes(first)) throw first.unavailable()
-  return { shards: shards.map(({ index }) => index), found: await look(shards) }
-}
-
-/**
- * Reads in several shards: here, and by asking each other owner once, which answers with `foundFor`. A
- * shard that leaves in between is read at its next owner, so each is read once. `given` follows the
- * shards in the question, and `received` is what has come.
- * @throws KeelsonError as `here`; as `OwnersWay.ask`
- */
-export const overOwners = async <S extends PlacedShard, T, Sent>(
-  shards: readonly S[],
-  here: (shards: readonly S[]) => T | Promise<T>,
-  question: string,
-  given: readonly unknown[],
-  received: (sent: Sent) => T,
-): Promise<readonly T[]> => {
-  const deadlineMs = shards[0]?.parts.settings.deadlineMs ?? 0
-  const there = async (way: OwnersWay, indexes: readonly number[]): Promise<FoundThere<T>> => {
-    const answer = await way.ask(indexes[0] ?? 0, question, [indexes, ...given], deadlineMs)
-    const { shards, found } = answer as FoundThere<Sent>
-    return { shards, found: received(found) }
-  }
-  const found: T[] = []
-  const awaited = new Set<S>()
-  let left = shards
-  while (left.length > 0) {
-    await Promise.all(left.map(watchesBegun))
-    // While one is awaited, another one may begin to come.
-    for (;;) {
-      const coming = left.filter((shard) => isArriving(shard) && !awaited.has(shard))
-      if (coming.length === 0) break
-      for (const shard of coming) awaited.add(shard)
-      await Promise.all(coming.map(arrived))
-    }
-    const near = left.filter((shard) => !isAskable(shard))
-    const asked = [...byOwner(left.filter(isAskable))].map(([way, indexes]) => there(way, indexes))
-    const parts = await Promise.all([...(near.length > 0 ? [foundHere(near, here)] : []), ...asked])
-    const done = new Set(parts.flatMap((part) => part?.shards ?? []))
-    for (const part of parts) if (part) found.push(part.found)
-    left = left.filter(({ index }) => !done.has(index))
-  }
-  return found
-}
-
-/** `undefined`: one of the shards has left in between. */
-const foundHere = async <S extends PlacedShard, T>(
-  shards: readonly S[],
-  here: (shards: readonly S[]) => T | Promise<T>,
-): Promise<FoundThere<T> | undefined> => {
-  try {
-    return { shards: shards.map(({ index }) => index), found: await here(shards) }
-  } catch (error) {
-    if (shards.some(isAskable)) return undefined
-    throw error
-  }
-}
-
-/** The shards of each owner; each without one by itself. */
-function* byOwner(
-  shards: readonly PlacedShard[],
-): IterableIterator<readonly [way: OwnersWay, indexes: readonly number[]]> {
-  const groups = new Map<string | number, [OwnersWay, number[]]>()
-  for (const { index, way } of shards) {
-    if (!way) continue
-    const owner = way.ownerOf(index) ?? index
-    const group = groups.get(owner) ?? [way, []]
-    groups.set(owner, group)
-    group[1].push(index)
-  }
-  yield* groups.values()
-}
 
 /** The messages that every process takes. */
 export type AnyMessages = {
