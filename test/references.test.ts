@@ -1,4 +1,4 @@
-/** docs/references.md names a function of ours for each function of the references: each of them must be there. */
+/** docs/evidence/references.md names a function of ours for each function of the references: each of them must be there. */
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import * as WalServer from '../src/actors/log/wal-server.ts'
@@ -8,7 +8,7 @@ import { Wal } from '../src/storage/wal/wal.ts'
 import { cellsOf } from './support/evidence-table.ts'
 import { machine } from './support/worlds/simulated-instance.ts'
 
-const rows = readFileSync('docs/references.md', 'utf8')
+const rows = readFileSync('docs/evidence/references.md', 'utf8')
   .split('\n')
   .filter((line) => line.startsWith('| ') && !/^\| (---|there|name) /.test(line))
   .map(cellsOf)
@@ -62,8 +62,10 @@ const theirs: Readonly<Record<string, string>> = {
 }
 
 test.each(Object.entries(theirs))('every name of %s has its row', (heading, names) => {
-  const [, section = ''] = readFileSync('docs/references.md', 'utf8').split(`### ${heading}\n`)
-  const [table = ''] = section.split(/^### /m)
+  const [, section = ''] = readFileSync('docs/evidence/references.md', 'utf8').split(
+    `## ${heading}\n`,
+  )
+  const [table = ''] = section.split(/^## /m)
   const firstCells = table
     .split('\n')
     .flatMap((line) => (line.startsWith('| ') ? [cellsOf(line)[0] ?? ''] : []))
