@@ -8,16 +8,47 @@ const sources = sourceFiles('src')
 /** Turns of phrase that a plain sentence does not need, and how many places still have each. Only lower them. */
 const phrases: readonly (readonly [phrase: RegExp, placesMax: number])[] = [
   [/(?:^|[.:;] |\| )What (?![^.?|]*\?)/gm, 18],
-  [/\bthose that\b/gi, 6],
+  [/\bthose that\b/gi, 5],
   [/\ball that\b/gi, 4],
-  [/\bbehind\b/gi, 28],
+  [/\bbehind\b/gi, 19],
   [/\bof its own\b/gi, 3],
   [/\b(?:stands?|stood|standing)\b(?! (?:for|still)\b)/gi, 1],
-  [/\bmeanwhile\b/gi, 6],
+  [/\bmeanwhile\b/gi, 3],
   [/\bunder way\b/gi, 2],
   [/\b(?:told|tells?|telling)\b/gi, 8],
   [/\banew\b/gi, 1],
 ]
+
+/** Turns that readers stumble over, and what to write. The pages of `plainShelves` have none of them. */
+const turns: readonly (readonly [turn: RegExp, write: string])[] = [
+  [/\b(?:is|are|be|was) `[A-Z][A-Z_]{3,}`/g, 'fails with'],
+  [/\b(?:go(?:es)?|went|going) on\b/g, 'continues, resumes, keeps working'],
+  [
+    /\balso (?:if|after|when|by|while|at|those|a|one|not)\b|, also\./g,
+    'even if, even after, including',
+  ],
+  [/\bbut for\b/g, 'except'],
+  [/\bmend(?:s|ed|ing)?\b/g, 'fix'],
+  [/\bcom(?:es|e|ing) about\b/g, 'happen'],
+  [/\b(?:is|are|be|was|were|stays?) away\b/g, 'unreachable, down'],
+  [/\b(?:gives?|gave|given) (?:the |its |some )?(?:log )?back\b/g, 'free, return'],
+  [/\bthere (?:is|are) (?:not|none)\b/g, 'does not exist'],
+  [/\bof now\b/g, 'current'],
+  [/\ball the same\b|\blikewise\b/g, 'still, too'],
+]
+const plainShelves =
+  /^Guides: (?:the store|actors|testing and deploying|more than one process|coming from)\n/
+
+/** The pages of those shelves of `docs/README.md`, without their code: each is a line. */
+const plainPages = (): readonly (readonly [path: string, text: string])[] =>
+  readFileSync('docs/README.md', 'utf8')
+    .split(/^## /m)
+    .filter((shelf) => plainShelves.test(shelf))
+    .flatMap((shelf) => [...shelf.matchAll(/^- \[[^\]]+\]\(([^)]+)\)/gm)])
+    .map(([, path = '']) => {
+      const text = readFileSync(`docs/${path}`, 'utf8').replace(/```[\s\S]*?```/g, '')
+      return [path, text.replace(/\s+/g, ' ')]
+    })
 
 /** The comments of the sources, and the pages without their code: each comment and each paragraph is a line. */
 const prose = (): string => {
@@ -44,4 +75,12 @@ describe('comments and pages', () => {
   test.each(phrases)('have %s in fewer and fewer places', (phrase, placesMax) => {
     expect(text.match(phrase)?.length ?? 0).toBeLessThanOrEqual(placesMax)
   })
+})
+
+test.each(turns)('no guide of a plain shelf has %s: write %s', (turn) => {
+  const found = plainPages().flatMap(([path, text]) =>
+    [...text.matchAll(turn)].map(({ index }) => `${path}: ${text.slice(index - 40, index + 40)}`),
+  )
+  expect(plainPages().length).toBeGreaterThan(20)
+  expect(found).toEqual([])
 })
