@@ -1,6 +1,6 @@
 /**
  * Each kind of turns and each refusal that it can meet, on real durable servers and machines: what
- * comes after it is what the table of `docs/durable-failures.md` says.
+ * comes after it is what the table of `docs/durable-reference.md` says.
  */
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { assign, fromCallback, fromPromise, setup } from 'xstate'
