@@ -104,13 +104,21 @@ export const notedFork = async (
   return sent(streams, part)
 }
 
-/** Takes back the notes of a stream whose forks are not there. */
-export const settleForks = async (streams: InstanceStreams, owner: string): Promise<void> => {
+/**
+ * Takes back the notes of a stream whose forks are not there. `within`: those whose notes are being looked at.
+ * Two streams may note each other: a fork whose name turned out to be taken has left its note.
+ */
+export const settleForks = async (
+  streams: InstanceStreams,
+  owner: string,
+  within: readonly string[] = [],
+): Promise<void> => {
+  const path = [...within, owner]
   const head = await streams.head(owner)
   for (const fork of head?.terms?.forks ?? []) {
     let found = await streams.head(fork)
-    if (found?.terms?.isDeleted) {
-      await settleForks(streams, fork)
+    if (found?.terms?.isDeleted && !path.includes(fork)) {
+      await settleForks(streams, fork, path)
       found = await streams.head(fork)
     }
     const source = found?.terms?.source

@@ -313,6 +313,20 @@ test('a reader whose note cannot be written looks again after a quarter of the T
   await during(read.return())
 })
 
+// Seed 34 of `npm run simulate -- streams` looked at the two notes for ever.
+test('two streams with notes of each other are deleted, and their names are free', async () => {
+  const { get, put } = await serving()
+  const forkOf = (path: string) => ({ ...json, 'Stream-Forked-From': `/s/${path}` })
+  const del = async (path: string) => (await get(path, { method: 'DELETE' })).status
+  await put('a', '[1]')
+  expect((await put('b', undefined, forkOf('a'))).status).toBe(201)
+  // The name is taken, and the note of the fork that was to come stays at its source.
+  expect((await put('a', undefined, forkOf('b'))).status).toBe(409)
+
+  expect([await del('a'), await del('b')]).toEqual([204, 204])
+  expect([(await put('a', '[2]')).status, (await put('b', '[2]')).status]).toEqual([201, 201])
+})
+
 test('a note of a fork that was never made does not keep a deleted stream', async () => {
   const { get, put, during, app } = await serving()
   await put('a', '[1]')
