@@ -7,6 +7,7 @@ import { fork } from 'node:child_process'
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { liveBareStreams } from '../support/lives/bare-stream-life.ts'
 import { liveDamage } from '../support/lives/damage-life.ts'
 import { liveEntities } from '../support/lives/entity-life.ts'
 import { liveFlows } from '../support/lives/flow-life.ts'
@@ -16,6 +17,7 @@ import { liveHistory } from '../support/lives/history-life.ts'
 import { liveLinks } from '../support/lives/link-life.ts'
 import { sumOf, type Tally } from '../support/lives/seed-lives.ts'
 import { liveSpread } from '../support/lives/spread-life.ts'
+import { liveStreams } from '../support/lives/stream-life.ts'
 import { ThreadLife } from '../support/lives/thread-life.ts'
 import { liveSeed } from './log-seeds.ts'
 import { liveMemberSeed } from './member-seeds.ts'
@@ -27,6 +29,8 @@ const simulations = {
   history: liveHistory,
   flows: liveFlows,
   handles: liveHandles,
+  streams: liveBareStreams,
+  'actor-streams': liveStreams,
   members: liveMemberSeed,
   links: liveLinks,
   folder: liveFolder,

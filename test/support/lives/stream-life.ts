@@ -113,7 +113,7 @@ const same = (what: string, found: readonly unknown[], wanted: readonly unknown[
 export const liveStreams = async (seed: number): Promise<Tally> => {
   const random = seededRandom(seed)
   const upTo = (most: number): number => Math.floor(random() * (most + 1))
-  const tally: Tally = {}
+  const tally: Tally = { lives: 1 }
   const counts = (what: string): void => {
     tally[what] = (tally[what] ?? 0) + 1
   }
