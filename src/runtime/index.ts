@@ -256,6 +256,8 @@ export {
 } from './words/telemetry.ts'
 export type {
   RetryFacts,
+  SendEnd,
+  SendFacts,
   Traced,
   TracedProcess,
   TraceOrigin,

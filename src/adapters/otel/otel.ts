@@ -29,6 +29,8 @@ import { failedAs, invalidArgument } from '../../errors.ts'
 import { failureRecord, recordLines } from '../../failure-record.ts'
 import { noOptions } from '../../own-names.ts'
 import {
+  type SendEnd,
+  type SendFacts,
   type System,
   type Traced,
   type TracedProcess,
@@ -258,6 +260,21 @@ class SystemTracer implements Tracer {
   work(facts: WorkFacts): Traced {
     const { name, kind, attributes } = workWords(facts)
     return traced(this.#begin(name, kind, attributes, facts.origin), () => undefined)
+  }
+
+  send({ queue, count }: SendFacts): Traced<SendEnd> {
+    const span = this.#begin(`add ${queue}`, SpanKind.PRODUCER, {
+      'messaging.system': 'keelson',
+      'messaging.operation.name': 'add',
+      'messaging.operation.type': 'send',
+      'messaging.destination.name': queue,
+      // The conventions allow it for several messages alone.
+      ...(count > 1 && { 'messaging.batch.message_count': count }),
+    })
+    return traced(span, (end: SendEnd) => {
+      const [id] = end?.ids ?? []
+      if (count === 1 && id !== undefined) span.setAttribute('messaging.message.id', id)
+    })
   }
 
   place(): TraceContext | undefined {

@@ -135,7 +135,7 @@ export type JobRecord = {
   readonly attributes?: Attributes | undefined
   /** Of the last try that failed, and when. */
   readonly failure: Failure | undefined
-  /** Where the turn that added it is in a trace. Absent: in none, or an earlier build wrote the row. */
+  /** Where its producer is in a trace, or the turn that added it. Absent: in none, or an earlier build wrote the row. */
   readonly trace?: TraceContext
 }
 

@@ -38,7 +38,7 @@ export type NewJob = {
   readonly attributes?: Attributes
   /** The recorded call that adds it, if one does: a repeat of it adds nothing. */
   readonly recorded?: string
-  /** Where the turn that adds it is in a trace. */
+  /** Where its producer, or else the turn that adds it, is in a trace. */
   readonly trace?: TraceContext
   /** Adds under it may come to one job. */
   readonly window?: AddWindow

@@ -58,7 +58,8 @@ const queueServer = (terms: QueueTerms): Server => {
         const bytes = jobs.reduce((sum, job) => sum + job.bytes, 0)
         const weight = { jobs: jobs.length, bytes }
         const trace = placeIn(system)
-        const placed = trace ? jobs.map((job) => ({ ...job, trace })) : jobs
+        // Its producer may have given it a place already.
+        const placed = trace ? jobs.map((job) => ({ trace, ...job })) : jobs
         ask(from, (book, now, rows) => book.add(placed, now, rows), weight)
         return noReply(state)
       },

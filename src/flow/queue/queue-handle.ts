@@ -5,7 +5,8 @@ import { invalidArgument, KeelsonError, type KeptError } from '../../errors.ts'
 import { noOptions } from '../../own-names.ts'
 import { call, type Ref } from '../../runtime/index.ts'
 import type { Parse } from '../../schema.ts'
-import type { AppContext } from '../../supervisors/index.ts'
+import { type AppContext, durableActors } from '../../supervisors/index.ts'
+import type { TraceContext } from '../../trace-context.ts'
 import { attributes } from '../attributes/attributes.ts'
 import type { AddWindow } from '../book/add-windows.ts'
 import type { ChangedLimits, LimitsLook } from '../book/queue-limits.ts'
@@ -16,6 +17,7 @@ import type { Duration, StartRunOptions } from '../runs/body.ts'
 import type { EnteringRun } from '../runs/messages.ts'
 import { delay, duration, pageOptions, part, priority, shortText } from '../runs/options.ts'
 import { answerOf, declaredPart, entitiesOf, queueId } from '../runs/parts.ts'
+import { tracedSend } from '../tracing/traced-work.ts'
 import { type JobsOptions, type JobsPage, jobsIn } from './job-look.ts'
 import { storable } from './queue-job.ts'
 import type { QueueLook, QueueMessages, QueuePlace, SentJob } from './queue-messages.ts'
@@ -113,10 +115,15 @@ export const addJobs = async <J>(
     sentJob(job, optionsOf(job), parse, jobs.length > 1 ? `jobs[${at}]` : undefined),
   )
   const added: Added[] = []
-  for (let from = 0; from < sent.length; from += jobsMax)
-    added.push(
-      ...(await askQueue(app, queue, (ref) => call(ref, 'add', sent.slice(from, from + jobsMax)))),
-    )
+  const { system } = (app as Partial<AppContext>)[durableActors]?.entities ?? {}
+  for (let from = 0; from < sent.length; from += jobsMax) {
+    const piece = sent.slice(from, from + jobsMax)
+    const add = (trace: TraceContext | undefined) => {
+      const placed = trace ? piece.map((job) => ({ ...job, trace })) : piece
+      return askQueue(app, queue, (ref) => call(ref, 'add', placed))
+    }
+    added.push(...(await tracedSend(system, queue.name, piece.length, add)))
+  }
   return added.map(({ number, ...how }) => ({ id: String(number), ...how }))
 }
 

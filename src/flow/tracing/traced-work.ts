@@ -1,6 +1,6 @@
 /**
- * The spans of runs and jobs: one for each activation of a run, for each try of a step, and for each try of
- * a job. Without a tracer there are none.
+ * The spans of runs and jobs: one for each activation of a run, for each try of a step, for each add of
+ * jobs, and for each try of a job. Without a tracer there are none.
  */
 import { type System, type Traced, tracerOf } from '../../runtime/index.ts'
 import type { TraceContext } from '../../trace-context.ts'
@@ -44,6 +44,28 @@ export const tracedTry = <T extends Tried>(
     traced.end(made?.outcome.kind === 'error' ? { error: made.error } : undefined, undefined)
     return made
   })
+}
+
+/**
+ * Adds jobs inside the span of their producer. `add` gets its place, which goes with the jobs: it is the
+ * parent of their tries, or is linked to them.
+ */
+export const tracedSend = async <A extends { readonly number: number }>(
+  system: System | undefined,
+  queue: string,
+  count: number,
+  add: (trace: TraceContext | undefined) => Promise<readonly A[]>,
+): Promise<readonly A[]> => {
+  const traced = system && tracerOf(system)?.send({ queue, count })
+  if (traced === undefined) return add(undefined)
+  try {
+    const added = await traced.run(() => add(traced.place))
+    traced.end(undefined, { ids: added.map(({ number }) => String(number)) })
+    return added
+  } catch (error) {
+    traced.end({ error }, undefined)
+    throw error
+  }
 }
 
 /** A job that begins so long after it was added is no part of the trace of its producer. */

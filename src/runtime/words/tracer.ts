@@ -77,6 +77,15 @@ export interface WorkFacts {
   readonly origin: TraceOrigin | undefined
 }
 
+/** Jobs that a producer adds to a queue. */
+export interface SendFacts {
+  readonly queue: string
+  readonly count: number
+}
+
+/** The ids of the jobs that were added. */
+export type SendEnd = { readonly ids: readonly string[] } | undefined
+
 /** A tracer. Its methods do not throw. */
 export interface Tracer {
   /**
@@ -90,6 +99,8 @@ export interface Tracer {
   turn(facts: TurnFacts): Traced<TurnEnd>
   /** Work begins. */
   work(facts: WorkFacts): Traced
+  /** Jobs are added to a queue. */
+  send(facts: SendFacts): Traced<SendEnd>
   /** Where the current code is, for what it records or sends to another member. */
   place(): TraceContext | undefined
   /** The scope of a message that comes from there: a part of that trace, or caused by it. */

@@ -167,14 +167,46 @@ describe('a job', () => {
     })
   })
 
+  test('has the span of its producer as the parent of its tries', async () => {
+    const { s, mails, held, named, within } = await world()
+    held.mails = 1
+    const request = await within(() => flow(s.app).add(mails, 'a'))
+    await s.advance(30_000)
+    const [producer, ...more] = named('add mails')
+    expect(more).toEqual([])
+    expect(producer?.kind).toBe(SpanKind.PRODUCER)
+    expect(parentOf(producer)).toBe(idOf(request))
+    expect(producer?.attributes).toEqual({
+      'messaging.system': 'keelson',
+      'messaging.operation.name': 'add',
+      'messaging.operation.type': 'send',
+      'messaging.destination.name': 'mails',
+      'messaging.message.id': '1',
+    })
+    expect(named('process mails').map(parentOf)).toEqual([idOf(producer), idOf(producer)])
+  })
+
+  test('of several that are added together has one producer, which counts them', async () => {
+    const { s, mails, named } = await world()
+    await s.during(flow(s.app).addMany(mails, ['a', 'b', 'c']))
+    await s.advance(1_000)
+    const [producer] = named('add mails')
+    expect(producer?.attributes).toMatchObject({ 'messaging.batch.message_count': 3 })
+    expect(producer?.attributes).not.toHaveProperty('messaging.message.id')
+    const parents = new Set(named('process mails').map(parentOf))
+    expect([...parents]).toEqual([idOf(producer)])
+  })
+
   test('that begins more than a minute after it was added has a link to its producer', async () => {
     const { s, mails, named, within, restart } = await world()
     const request = await within(() => flow(s.app).add(mails, 'a', { delay: '2m' }))
+    const added = idOf(named('add mails')[0])
     await restart()
     await s.advance(hour)
     const [job] = named('process mails')
     expect(parentOf(job)).toBeUndefined()
     expect(job?.links.map(({ context: { traceId } }) => traceId)).toEqual([traceOf(request)])
+    expect(job?.links[0]?.context.spanId).toBe(added)
   })
 })
 

@@ -1,8 +1,20 @@
 /** The spans of runs and jobs, with a tracer that notes what it is asked for. */
 import { expect, test } from 'vitest'
-import { endTrace, tracedJob, tracedRun, tracedTry } from '../../../src/flow/tracing/traced-work.ts'
+import {
+  endTrace,
+  tracedJob,
+  tracedRun,
+  tracedSend,
+  tracedTry,
+} from '../../../src/flow/tracing/traced-work.ts'
 import { createSystem } from '../../../src/index.ts'
-import { type Traced, type Tracer, traceWith, type WorkFacts } from '../../../src/runtime/index.ts'
+import {
+  type SendFacts,
+  type Traced,
+  type Tracer,
+  traceWith,
+  type WorkFacts,
+} from '../../../src/runtime/index.ts'
 
 const trace = { traceparent: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01' }
 const run = { type: 'order', id: '1' }
@@ -12,6 +24,7 @@ const stage = (isTraced = true) => {
   const system = createSystem()
   const asked: WorkFacts[] = []
   const ends: unknown[] = []
+  const sends: SendFacts[] = []
   const traced: Traced = {
     run: (work) => work(),
     place: undefined,
@@ -27,12 +40,20 @@ const stage = (isTraced = true) => {
       asked.push(facts)
       return traced
     },
+    send: (facts) => {
+      sends.push(facts)
+      return {
+        ...traced,
+        place: trace,
+        end: (failure, end) => void ends.push(failure ?? end?.ids),
+      }
+    },
     place: () => undefined,
     scope: () => expect.unreachable(),
   }
   if (isTraced) traceWith(system, tracer)
   const activation = { ...run, background: { system }, traced: isTraced ? traced : undefined }
-  return { system, asked, ends, traced, activation }
+  return { system, asked, ends, sends, traced, activation }
 }
 
 const jobOf = (since: number, traced?: Traced) => ({
@@ -46,6 +67,28 @@ test('without a tracer there is no span, and the promise of a try is the one of 
   expect(tracedRun(system, run, trace)).toBeUndefined()
   expect(tracedJob(system, { name: 'mails', takesRuns: false }, jobOf(1_000))).toBeUndefined()
   expect(tracedTry(activation, { key: 'charge', attempt: 1 }, () => tried)).toBe(tried)
+})
+
+test('jobs get the place of their producer, whose span ends with their ids or with the refusal', async () => {
+  const { system, sends, ends } = stage()
+  const places: unknown[] = []
+  const add = (given: unknown) => {
+    places.push(given)
+    return Promise.resolve([{ number: 7 }, { number: 8 }])
+  }
+  const error = new Error('busy')
+
+  expect(await tracedSend(system, 'mails', 2, add)).toHaveLength(2)
+  await expect(tracedSend(system, 'mails', 1, () => Promise.reject(error))).rejects.toBe(error)
+  await tracedSend(stage(false).system, 'mails', 1, add)
+  await tracedSend(undefined, 'mails', 1, add)
+
+  expect(sends).toEqual([
+    { queue: 'mails', count: 2 },
+    { queue: 'mails', count: 1 },
+  ])
+  expect(ends).toEqual([['7', '8'], { error }])
+  expect(places).toEqual([trace, undefined, undefined])
 })
 
 test('an activation is a part of the trace of its start, however late it is', () => {

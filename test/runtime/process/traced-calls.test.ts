@@ -41,6 +41,7 @@ const stage = async () => {
     traceId: () => undefined,
     turn: () => expect.unreachable(),
     work: () => expect.unreachable(),
+    send: () => expect.unreachable(),
     place: () => undefined,
     scope: () => expect.unreachable(),
     call: (process, message) => {
