@@ -87,6 +87,27 @@ const validateOf = (found: unknown): Validate | undefined => {
   }
 }
 
+/** A checked schema, of which a value is refused with `message` unless what it makes fits. */
+export const thatMakes = (
+  given: StandardSchema,
+  fits: (made: unknown) => boolean,
+  message: string,
+): StandardSchema => {
+  const standard = given['~standard']
+  return {
+    '~standard': {
+      version: 1,
+      vendor: standard.vendor,
+      validate: (value) => {
+        const answer = standard.validate(value)
+        // Anything that is no answer is refused where it is read.
+        const isMade = typeof answer === 'object' && answer && 'value' in answer && !answer.issues
+        return isMade && !fits(answer.value) ? { issues: [{ message }] } : answer
+      },
+    },
+  }
+}
+
 /** A refusal shows the value that it was given; a getter of a schema may throw. */
 const shownOf = (found: unknown): unknown =>
   typeof found === 'function' || (typeof found === 'object' && found !== null)

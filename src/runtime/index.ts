@@ -67,10 +67,16 @@ export {
 export { type Shutdown, shutDown } from './process/shutdown.ts'
 export { TimeSlice } from './queues/time-slice.ts'
 export type { HeapEntry } from './queues/timer-heap.ts'
-export type { Acceptance, Accepts } from './server/acceptance.ts'
+export { type Acceptance, type Accepts, refuse } from './server/acceptance.ts'
 export { type FormatStatus, shownStatus } from './server/format-status.ts'
 export type * from './server/gen-server.ts'
 export { HandlerLimit } from './server/handler-limit.ts'
+export {
+  type MessageSchemas,
+  messageSchemas,
+  type Parses,
+  type WithSchemas,
+} from './server/message-schemas.ts'
 export {
   badAnswer,
   type Ignore,

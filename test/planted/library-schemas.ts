@@ -3,7 +3,18 @@ import { type } from 'arktype'
 import * as v from 'valibot'
 import { z } from 'zod'
 import { flow, queue, workflow } from '../../src/flow/index.ts'
-import type { App, InferInput, InferOutput } from '../../src/index.ts'
+import {
+  type App,
+  call,
+  cast,
+  type GenServer,
+  type InferInput,
+  type InferOutput,
+  noReply,
+  type Parsed,
+  type Ref,
+  reply,
+} from '../../src/index.ts'
 
 const ofZod = z.object({ cents: z.string().transform(Number) })
 const ofValibot = v.object({ cents: v.pipe(v.string(), v.transform(Number)) })
@@ -49,4 +60,29 @@ export const use = async (app: App): Promise<void> => {
   // @ts-expect-error: the body gets a number
   workflow('odd', async (_, { cents }) => cents.trim(), { input: ofValibot })
   void [text, sum]
+}
+
+type Till = {
+  calls: { pay: Parsed<typeof ofValibot, number> }
+  casts: { note: Parsed<typeof ofArkType>; tell: Parsed<typeof ofZod> }
+}
+
+export const till: GenServer<Till, number> = {
+  messages: { calls: { pay: ofValibot }, casts: { note: ofArkType, tell: ofZod } },
+  init: () => 0,
+  calls: { pay: (sum, { cents }) => reply(sum + cents, sum + cents) },
+  casts: {
+    note: (sum, { cents }) => noReply(sum + cents),
+    tell: (sum, { cents }) => noReply(sum + cents),
+  },
+}
+
+export const send = async (ref: Ref<Till>): Promise<number> => {
+  cast(ref, 'note', { cents: '1' })
+  cast(ref, 'tell', { cents: '1' })
+  // @ts-expect-error: the payload has a text
+  cast(ref, 'note', { cents: 1 })
+  // @ts-expect-error: the payload has a text
+  await call(ref, 'pay', { cents: 1 })
+  return call(ref, 'pay', { cents: '1' })
 }

@@ -1,7 +1,21 @@
 /** Types by schemas: what callers give and what is handled are inferred, and wrong ones do not compile. */
+import { setup } from 'xstate'
 import { z } from 'zod'
 import { type Ctx, flow, type Queue, queue, type Workflow, workflow } from '../../src/flow/index.ts'
-import type { App } from '../../src/index.ts'
+import {
+  type App,
+  call,
+  cast,
+  type DurableServer,
+  entity,
+  type GenServer,
+  noReply,
+  type Parsed,
+  type Ref,
+  reply,
+  send,
+} from '../../src/index.ts'
+import { type MachineRef, StateMachine } from '../../src/runtime/state-machine/state-machine.ts'
 
 const order = z.object({ cents: z.coerce.number<string>(), tries: z.number().default(1) })
 
@@ -171,4 +185,143 @@ export const jobs = async (app: App): Promise<void> => {
   // @ts-expect-error: its jobs are parsed by its workflow
   queue('odd', sale, { input: order })
   void [stored, dead, result]
+}
+
+// The messages of servers.
+
+type Till = {
+  calls: { pay: Parsed<typeof order, number>; look: () => number }
+  casts: { note: Parsed<typeof numbered>; plain: (text: string) => void }
+  infos: { tick: Parsed<typeof numbered> }
+}
+
+const handlers = {
+  init: () => 0,
+  calls: { pay: (sum: number) => reply(sum, sum), look: (sum: number) => reply(sum, sum) },
+  casts: { note: (sum: number) => noReply(sum), plain: (sum: number) => noReply(sum) },
+  infos: { tick: (sum: number) => noReply(sum) },
+}
+const parsing = { calls: { pay: order }, casts: { note: numbered }, infos: { tick: numbered } }
+
+export const till: GenServer<Till, number> = {
+  messages: { ...parsing, casts: { note: numbered, plain: z.string() } },
+  init: (_, context) => {
+    context.castAfter(1, 'note', { n: '1' })
+    context.sendAfter(1, 'tick', { n: '1' })
+    // @ts-expect-error: a timer gives what the schema takes
+    context.castAfter(1, 'note', { n: 1 })
+    return 0
+  },
+  calls: {
+    pay: (sum, { cents, tries }) => {
+      const counted: number = cents + tries
+      // @ts-expect-error: the handler gets what the schema makes
+      const text: string = cents
+      return reply(counted + text.length, sum)
+    },
+    look: (sum) => reply(sum, sum),
+  },
+  casts: {
+    note: (sum, { n }) => noReply(sum + n),
+    plain: (sum, text) => noReply(sum + text.length),
+  },
+  infos: { tick: (sum, { n }) => noReply(sum + n) },
+}
+
+export const messages = async (ref: Ref<Till>): Promise<void> => {
+  const sum: number = await call(ref, 'pay', { cents: '3' })
+  cast(ref, 'note', { n: '3' })
+  send(ref, 'tick', { n: '3' })
+  // @ts-expect-error: a caller gives a text
+  await call(ref, 'pay', { cents: 3 })
+  // @ts-expect-error: a caller gives a payload
+  await call(ref, 'pay')
+  // @ts-expect-error: a sender gives a text
+  cast(ref, 'note', { n: 3 })
+  // @ts-expect-error: a sender gives a text
+  send(ref, 'tick', { n: 3 })
+  void sum
+}
+
+// @ts-expect-error: the schemas of its messages are missing
+export const none: GenServer<Till, number> = handlers
+export const some: GenServer<Till, number> = {
+  ...handlers,
+  // @ts-expect-error: that of `note` is missing
+  messages: { ...parsing, casts: {} },
+}
+export const another: GenServer<Till, number> = {
+  ...handlers,
+  // @ts-expect-error: another schema than that of the type
+  messages: { ...parsing, calls: { pay: numbered } },
+}
+export const unknown: GenServer<Till, number> = {
+  ...handlers,
+  // @ts-expect-error: no message of this name
+  messages: { ...parsing, casts: { note: numbered, odd: numbered } },
+}
+export const changing: GenServer<Till, number> = {
+  ...handlers,
+  // @ts-expect-error: a schema that makes another type of a message that does not say so
+  messages: { ...parsing, casts: { note: numbered, plain: z.coerce.number<string>() } },
+}
+
+type Cell = {
+  calls: { pay: Parsed<typeof order, number> }
+  continues: { later: (by: number) => void }
+  alarms: { late: (by: number) => void }
+}
+
+export const cell: DurableServer<Cell, number> = {
+  messages: { calls: { pay: order } },
+  init: () => 0,
+  calls: {
+    pay: (sum, { cents }, context) => {
+      context.setAlarm('late', { inMs: 1 }, cents)
+      return reply(sum + cents, sum + cents, { continue: ['later', cents] })
+    },
+  },
+  continues: { later: (sum, by) => noReply(sum + by) },
+  alarms: { late: (sum, by) => noReply(sum + by) },
+}
+const cells = entity('cell', cell)
+
+export const cellCalls = async (app: App): Promise<void> => {
+  const ref = app.entity(cells).ref('1')
+  const sum: number = await call(ref, 'pay', { cents: '3' })
+  // @ts-expect-error: a caller gives a text
+  await call(ref, 'pay', { cents: 3 })
+  void sum
+}
+
+// The events of machines.
+
+type Event = { type: 'pay'; cents: number } | { type: 'look' }
+const machine = setup({ types: {} as { events: Event } }).createMachine({})
+const events = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('pay'), cents: z.coerce.number<string>() }),
+  z.object({ type: z.literal('look') }),
+])
+const answers = { pay: (_: unknown, { cents }: { cents: number }) => cents }
+const plainTill = StateMachine.server(machine, { events, answers })
+const durableTill = StateMachine.durable(machine, { events, answers })
+const unparsed = StateMachine.server(machine, { answers })
+
+export const machineCalls = async (
+  plain: MachineRef<typeof plainTill>,
+  durable: MachineRef<typeof durableTill>,
+  other: MachineRef<typeof unparsed>,
+): Promise<void> => {
+  const cents: number = await StateMachine.call(plain, { type: 'pay', cents: '3' })
+  StateMachine.send(durable, { type: 'pay', cents: '3' })
+  StateMachine.send(other, { type: 'pay', cents: 3 })
+  // @ts-expect-error: a sender gives a text
+  StateMachine.send(plain, { type: 'pay', cents: 3 })
+  // @ts-expect-error: a caller gives a text
+  await StateMachine.call(durable, { type: 'pay', cents: 3 })
+  // @ts-expect-error: without a schema the machine gets what is sent
+  StateMachine.send(other, { type: 'pay', cents: '3' })
+  // @ts-expect-error: its schema makes no events of this machine
+  StateMachine.server(machine, { events: z.object({ type: z.literal('odd') }) })
+  void cents
 }

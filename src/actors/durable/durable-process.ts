@@ -30,6 +30,7 @@ import {
   type PendingCall,
   type Process,
   processOf,
+  refuse,
   stop,
   unchanged,
 } from '../../runtime/index.ts'
@@ -382,6 +383,7 @@ export class DurableProcess implements Condition, TurnPort<TurnDraft> {
       return this.next()
     const refusal = this.#blocked ?? (run.from && this.#unavailable)
     if (refusal) return this.#reject(run, refusal)
+    if (run.parse !== undefined && !this.#enters(run)) return this.next()
     const draft = this.hand.begin(run)
     // A repeated call is answered by a turn without a unit. If the turn whose outcome it gets is taken
     // back because of an earlier refusal, both are handled again.
@@ -408,6 +410,17 @@ export class DurableProcess implements Condition, TurnPort<TurnDraft> {
       (error: unknown) => this.#threw(draft, error),
     )
     return this.background.during(run, ended)
+  }
+
+  /** Whether a message fits its schema. A repeat has fitted it before, and is known by what was given. */
+  #enters(run: Run): boolean {
+    const { name, payload, what, from } = run
+    if (this.#ids?.knows(from?.call.id)) return true
+    const fault = run.parsed()
+    return (
+      fault === undefined ||
+      !refuse(this.#process, { what, name, payload, call: from?.call }, fault)
+    )
   }
 
   /** Calls the handler of a step or an alarm. */

@@ -6,10 +6,12 @@ import { tableOf } from '../../own-names.ts'
 import {
   type GenServer,
   type Messages,
+  type Parses,
   type PendingCall,
   processOf,
   reply,
 } from '../../runtime/index.ts'
+import type { Parse } from '../../schema.ts'
 import type { TurnKind } from '../turns/decide.ts'
 import type { DurableTable, Handler, Section } from '../turns/durable-table.ts'
 import type { HeldCall } from '../turns/turn-outputs.ts'
@@ -58,6 +60,7 @@ export const durableServer = (
   table: DurableTable,
 ): GenServer<Messages, DurableProcess, DurableTerms> => {
   const { kind = 'entity', formatStatus, machine, accepts, info, exit, down, timeout } = table
+  const { calls, casts, infos } = table.parses ?? {}
   const server = {
     kind,
     formatStatus,
@@ -71,9 +74,9 @@ export const durableServer = (
       await self.wake(() => mailbox.at(0)?.name === '$delete')
       return self.first()
     },
-    calls: { ...turns('call', table.calls), ...own.calls },
-    casts: { ...turns('cast', table.casts), ...own.casts },
-    infos: { ...turns('info', table.infos, table.refused), ...own.infos },
+    calls: { ...turns('call', table.calls, calls), ...own.calls },
+    casts: { ...turns('cast', table.casts, casts), ...own.casts },
+    infos: { ...turns('info', table.infos, infos, table.refused), ...own.infos },
     continues: own.continues,
     ...(info && { info: asTurn(info, 'info', 'info') }),
     ...(exit && { exit: asTurn(exit, 'exit', 'exit') }),
@@ -101,24 +104,27 @@ const asTurn = (
   what: string,
   name: string,
   kind: TurnKind = what === 'call' ? 'call' : 'message',
+  parse?: Parse,
 ): Handler => {
   const shown = `${what} ${name}`
   return (self, payload, context) => {
     const from = kind === 'call' ? (context as Asked).from : undefined
-    return (self as DurableProcess).turn(new Run(kind, handler, payload, shown, name, from))
+    const run = new Run(kind, handler, payload, shown, name, from, undefined, undefined, parse)
+    return (self as DurableProcess).turn(run)
   }
 }
 
-/** `refused`: the handlers of messages whose refusal is news too. */
+/** `parses`: the schemas of messages. `refused`: the handlers of messages whose refusal is news too. */
 const turns = (
   what: string,
   section: Section,
+  parses: Parses[keyof Parses] = tableOf(),
   refused: Section = tableOf(),
 ): Readonly<Record<string, Handler>> =>
   Object.fromEntries(
     Object.entries(section).map(([name, handler]) => [
       name,
-      asTurn(handler, what, name, refused[name] ? 'result' : undefined),
+      asTurn(handler, what, name, refused[name] ? 'result' : undefined, parses[name]),
     ]),
   )
 

@@ -117,6 +117,11 @@ export class CallIds {
     for (const [id, remembered] of read) this.#set(id, remembered)
   }
 
+  /** Whether a call had this id. */
+  knows(id: string | undefined): boolean {
+    return id !== undefined && this.#byId.has(id)
+  }
+
   /**
    * Answers a repeat of a call, or refuses a call whose id cannot be taken. False: the call has to
    * be handled.

@@ -21,6 +21,7 @@ import type {
   NameIn,
   NoReply,
   Notices,
+  OwnHandlers,
   PayloadOf,
   Reply,
   ReplyOf,
@@ -28,6 +29,7 @@ import type {
   Section,
   StatusParts,
   With,
+  WithSchemas,
 } from '../../runtime/index.ts'
 import type { ShardTime } from '../core/shard-time.ts'
 import type { EntryInput } from '../journal/entry-input.ts'
@@ -251,6 +253,7 @@ export interface DurableCallContext<M = DurableMessages, App = AppContext, R = u
 }
 
 type DurableHandlers<Sent, M, S, App> = Handlers<Sent, M, S, DurableContext<M, App, S>>
+type DurableOwnHandlers<Sent, M, S, App> = OwnHandlers<Sent, M, S, DurableContext<M, App, S>>
 
 interface DurableCallbacks<M, S, Arg, App, F extends Fields>
   extends Defines<M, S, Arg, App>,
@@ -348,5 +351,6 @@ export type DurableServer<
   > &
   Declared<M, 'casts', DurableHandlers<CastsOf<M>, M, S, App>> &
   Declared<M, 'infos', DurableHandlers<InfosOf<M>, M, S, App>> &
-  Declared<M, 'continues', DurableHandlers<ContinuesOf<M>, M, S, App>> &
-  Declared<M, 'alarms', DurableHandlers<AlarmsOf<M>, M, S, App>>
+  Declared<M, 'continues', DurableOwnHandlers<ContinuesOf<M>, M, S, App>> &
+  Declared<M, 'alarms', DurableOwnHandlers<AlarmsOf<M>, M, S, App>> &
+  WithSchemas<M>

@@ -1,4 +1,5 @@
 /** A durable server as its process reads it, without its types. */
+import { argument } from '../../check.ts'
 import {
   invalidArgument,
   isKeelsonError,
@@ -7,7 +8,15 @@ import {
   missingDeclaration,
 } from '../../errors.ts'
 import { type Table, tableOf } from '../../own-names.ts'
-import { type AnyContext, type AppContext, call, isThenable, noReply } from '../../runtime/index.ts'
+import {
+  type AnyContext,
+  type AppContext,
+  call,
+  isThenable,
+  messageSchemas,
+  noReply,
+  type Parses,
+} from '../../runtime/index.ts'
 import { encodeIndexValue } from '../../storage/index.ts'
 import { answeredAtOnce } from '../core/argument-check.ts'
 import { type Fields, nothing } from './memory.ts'
@@ -50,6 +59,8 @@ export type DurableTable = {
   /** By the names of infos: they get `{ news, error }` after the refusal of such an info. */
   readonly refused: Section
   readonly accepts: { readonly [section in 'calls' | 'casts' | 'infos']?: object } | undefined
+  /** The schemas of its messages. */
+  readonly parses: Parses | undefined
   /** The bytes of the causes of its turns without a caller, by their messages; `causesMax` at most. */
   readonly causes: Map<string, Uint8Array>
   /** The type of the event that a message brings, if its server is a machine. */
@@ -75,6 +86,7 @@ export const durableTable = (server: object): DurableTable => {
   const given = server as Partial<DurableTable> &
     Pick<DurableTable, 'init'> & {
       readonly index?: (state: unknown) => unknown
+      readonly messages?: unknown
       readonly [madeOf]?: unknown
     }
   const { version = 1, index, shape = '' } = given
@@ -88,6 +100,7 @@ export const durableTable = (server: object): DurableTable => {
     init: given.init,
     wake: given.wake,
     accepts: given.accepts,
+    parses: messageSchemas(given, argument('messages')),
     info: given.info,
     exit: given.exit,
     down: given.down,

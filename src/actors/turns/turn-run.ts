@@ -1,6 +1,7 @@
 /** The work of one turn: a message, or a step or an alarm that the actor recorded. Pure. */
 import { invalidArgument, KeelsonError, missingDeclaration } from '../../errors.ts'
 import { isAnswer, isThenable, NextStep, noReply, reply, type Then } from '../../runtime/index.ts'
+import type { Parse } from '../../schema.ts'
 import type { TurnKind } from './decide.ts'
 import type { Handler } from './durable-table.ts'
 import type { Alarm, Memory, Step } from './memory.ts'
@@ -16,7 +17,8 @@ type Firing = { readonly name: string; readonly set: Alarm }
 export class Run {
   readonly kind: TurnKind
   readonly handler: Handler
-  readonly payload: unknown
+  /** Once `parse` is done, what it has made. */
+  payload: unknown
   /** The message in two words, for logs. */
   readonly what: string
   readonly name: string
@@ -25,6 +27,8 @@ export class Run {
   readonly step: Step | undefined
   /** The alarm that fires. */
   readonly alarm: Firing | undefined
+  /** The schema of its payload, which is still as its sender gave it. */
+  parse: Parse | undefined
 
   constructor(
     kind: TurnKind,
@@ -35,6 +39,7 @@ export class Run {
     from?: HeldCall,
     step?: Step,
     alarm?: Firing,
+    parse?: Parse,
   ) {
     this.kind = kind
     this.handler = handler
@@ -44,6 +49,18 @@ export class Run {
     this.from = from
     this.step = step
     this.alarm = alarm
+    this.parse = parse
+  }
+
+  /** Parses its payload: once, also if it is handled again. Returns the refusal of the schema. */
+  parsed(): KeelsonError | undefined {
+    try {
+      this.payload = this.parse?.(this.payload, this.what)
+      this.parse = undefined
+      return undefined
+    } catch (error) {
+      return error as KeelsonError
+    }
   }
 
   /** Whether a turn has recorded it: it acts on the world outside, and may be repeated. */
@@ -58,8 +75,8 @@ export class Run {
 
   /** The same with another handler. */
   by(handler: Handler): Run {
-    const { kind, payload, what, name, from, step, alarm } = this
-    return new Run(kind, handler, payload, what, name, from, step, alarm)
+    const { kind, payload, what, name, from, step, alarm, parse } = this
+    return new Run(kind, handler, payload, what, name, from, step, alarm, parse)
   }
 }
 

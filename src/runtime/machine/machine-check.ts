@@ -16,6 +16,7 @@ import {
 } from '../../check.ts'
 import { configError, KeelsonError } from '../../errors.ts'
 import { ownOf } from '../../own-names.ts'
+import { type StandardSchema, schema, thatMakes } from '../../schema.ts'
 import { describeReason } from '../words/exit-reason.ts'
 
 /**
@@ -39,12 +40,21 @@ export const expectRunnable = (
  * its `route` transitions can be sent.
  */
 export const checkedEvent = (event: unknown): EventObject => {
-  if (isEvent(event) && (!isInternal(event) || event.type === 'xstate.route')) return event
+  if (isUsersEvent(event)) return event
   throw new KeelsonError(
     'INVALID_ARGUMENT',
     `expected an event, an object with a type of its own, found ${describeReason(event)}`,
   )
 }
+
+/** The schema of what is sent to a machine: it has to make events. @throws KeelsonError `CONFIG` */
+export const eventSchema = (given: StandardSchema): StandardSchema => {
+  schema(given, config('events'))
+  return thatMakes(given, isUsersEvent, 'its schema makes no event of it')
+}
+
+const isUsersEvent = (event: unknown): event is EventObject =>
+  isEvent(event) && (!isInternal(event) || event.type === 'xstate.route')
 
 const isEvent = (event: unknown): event is EventObject =>
   typeof event === 'object' && event !== null && 'type' in event && typeof event.type === 'string'
@@ -203,6 +213,7 @@ const guardsOf = (guard: unknown): string[] => {
 
 const optionNames: readonly string[] = [
   'answers',
+  'events',
   'postpone',
   'postponedMax',
   'unknownEvents',

@@ -11,6 +11,7 @@ import type {
   OutputFrom,
   SnapshotFrom,
 } from 'xstate'
+import type { StandardSchema } from '../../schema.ts'
 import type { Context, Defines, GenServer, UnknownInfo } from '../server/gen-server.ts'
 import type { Ref } from '../words/address.ts'
 import type { ExitMessage } from '../words/envelope.ts'
@@ -58,15 +59,23 @@ export type Postpone<T extends AnyStateMachine> =
 export type StateMachineOptions<
   T extends AnyStateMachine,
   R extends Replies<T> = Record<never, never>,
+  E = EventFrom<T>,
 > = NoInfer<StateMachineSettings<T>> & {
   /**
    * The answer of `StateMachine.call` for each event type that may be called. The states need not
    * name such an event.
    */
   readonly answers?: Answers<T, R> | undefined
+  /**
+   * The schema of the events that are sent to this machine: senders give what it takes, and the machine gets
+   * the event that it makes. Each is parsed once, when the process takes it; one that waits in a saved
+   * machine is not parsed again. Events of the machine itself are not parsed, nor those of `exit`, `down` and
+   * `info`. A call that is refused gets `INVALID_ARGUMENT` with the issues; a refused event is logged.
+   */
+  readonly events?: StandardSchema<E, EventFrom<T>> | undefined
 }
 
-/** The options without `answers`. */
+/** The options without `answers` and `events`. */
 export interface StateMachineSettings<T extends AnyStateMachine> {
   /**
    * gen_statem's `postpone`: events that are kept until the state value changes, then taken before
@@ -231,11 +240,12 @@ declare const machine: unique symbol
 export interface MachineMessages<
   T extends AnyStateMachine = AnyStateMachine,
   R = Record<never, never>,
+  E = EventFrom<T>,
 > {
-  readonly [machine]?: readonly [T, R]
-  casts: { event: (event: EventFrom<T>) => void }
+  readonly [machine]?: readonly [T, R, E]
+  casts: { event: (event: E) => void }
   calls: {
-    event: (event: EventFrom<T>) => unknown
+    event: (event: E) => unknown
     snapshot: () => SavedMachine<T>
     output: () => OutputFrom<T>
     waitFor: (predicate: (snapshot: SnapshotFrom<T>) => boolean) => SnapshotFrom<T>
@@ -249,12 +259,12 @@ export interface MachineMessages<
   continues: { replay: () => void }
 }
 
-/** The server of `T`. */
-export type MachineServer<T extends AnyStateMachine, R = Record<never, never>> = GenServer<
-  MachineMessages<T, R>,
-  SnapshotFrom<T>,
-  InputOf<T>
->
+/** The server of `T`. `E`: the events as they are sent, which a schema may make others of. */
+export type MachineServer<
+  T extends AnyStateMachine,
+  R = Record<never, never>,
+  E = EventFrom<T>,
+> = GenServer<MachineMessages<T, R, E>, SnapshotFrom<T>, InputOf<T>>
 
 /**
  * The messages of a server that `StateMachine.server` or `StateMachine.durable` made: for `name<…>`
@@ -267,11 +277,20 @@ export type MessagesOf<S> =
 export type MachineRef<S> = Ref<MessagesOf<S>>
 
 /** The part of a ref's type that client functions use. */
-export type MachineOf<M> = M extends { readonly [machine]?: readonly [infer T, unknown] }
+export type MachineOf<M> = M extends { readonly [machine]?: readonly [infer T, ...unknown[]] }
   ? Extract<T, AnyStateMachine>
   : never
 
 /** The answers of the process of a ref. */
-export type RepliesOf<M> = M extends { readonly [machine]?: readonly [unknown, infer R] }
+export type RepliesOf<M> = M extends {
+  readonly [machine]?: readonly [unknown, infer R, ...unknown[]]
+}
   ? R
+  : never
+
+/** The events of the process of a ref, as they are sent. */
+export type EventOf<M> = M extends {
+  readonly [machine]?: readonly [unknown, unknown, infer E]
+}
+  ? E
   : never

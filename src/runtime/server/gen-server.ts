@@ -19,6 +19,7 @@ import type {
   CastsOf,
   ContinueOf,
   ContinuesOf,
+  GivenOf,
   InfosOf,
   NameIn,
   PayloadOf,
@@ -29,6 +30,7 @@ import type {
 import type { DownMessage, Monitor } from '../words/monitor.ts'
 import type { StatusParts, Telemetry } from '../words/telemetry.ts'
 import type { Acceptance } from './acceptance.ts'
+import type { WithSchemas } from './message-schemas.ts'
 import type { Ignore, NoReply, Ok, Reply, Stop, StopReply } from './next-step.ts'
 import type { SpawnOptions, StartArguments, StartResult } from './start-options.ts'
 
@@ -59,11 +61,20 @@ export type CallHandlers<M, S, App> = {
   ) => CallResult<ReplyOf<CallsOf<M>[N]>, S, ContinueOf<M>>
 }
 
-/** Handlers of casts, infos or continues: `(state, payload, context) => …`. */
+/** Handlers of casts or infos: `(state, payload, context) => …`. */
 export type Handlers<Sent, M, S, C> = {
   readonly [N in keyof Sent]: (
     state: S,
     payload: PayloadOf<Sent[N]>,
+    context: C,
+  ) => Result<S, ContinueOf<M>>
+}
+
+/** Handlers of what a server sends itself, which no schema parses: continues and alarms. */
+export type OwnHandlers<Sent, M, S, C> = {
+  readonly [N in keyof Sent]: (
+    state: S,
+    payload: GivenOf<Sent[N]>,
     context: C,
   ) => Result<S, ContinueOf<M>>
 }
@@ -143,7 +154,8 @@ export type GenServer<M extends Messages, S, Arg = undefined, App = AppContext> 
   Declared<M, 'calls', CallHandlers<M, S, App>> &
   Declared<M, 'casts', Handlers<CastsOf<M>, M, S, Context<M, App>>> &
   Declared<M, 'infos', Handlers<InfosOf<M>, M, S, Context<M, App>>> &
-  Declared<M, 'continues', Handlers<ContinuesOf<M>, M, S, Context<M, App>>>
+  Declared<M, 'continues', OwnHandlers<ContinuesOf<M>, M, S, Context<M, App>>> &
+  WithSchemas<M>
 
 /** An info that was not declared. */
 export interface UnknownInfo {
@@ -300,7 +312,7 @@ export interface Context<M = Messages, App = AppContext> extends Starts {
   castAfter<T, N extends NameIn<CastsOf<T>>>(
     ms: number,
     name: N,
-    payload: PayloadOf<CastsOf<T>[N]>,
+    payload: GivenOf<CastsOf<T>[N]>,
     target: Target<T>,
   ): Timer
   /** Sends an info to this process, or to `target`, in `ms`. It ends as that of `castAfter`. */
@@ -312,7 +324,7 @@ export interface Context<M = Messages, App = AppContext> extends Starts {
   sendAfter<T, N extends NameIn<InfosOf<T>>>(
     ms: number,
     name: N,
-    payload: PayloadOf<InfosOf<T>[N]>,
+    payload: GivenOf<InfosOf<T>[N]>,
     target: Target<T>,
   ): Timer
   /**
@@ -322,14 +334,14 @@ export interface Context<M = Messages, App = AppContext> extends Starts {
   startTimer<N extends NameIn<InfosOf<M>>>(
     ms: number,
     name: N,
-    ...payload: PayloadOf<InfosOf<M>[N]> extends Fired<infer P>
+    ...payload: GivenOf<InfosOf<M>[N]> extends Fired<infer P>
       ? [payload: P] | (undefined extends P ? [] : never)
       : never
   ): Timer
   startTimer<T, N extends NameIn<InfosOf<T>>>(
     ms: number,
     name: N,
-    payload: PayloadOf<InfosOf<T>[N]> extends Fired<infer P> ? P : never,
+    payload: GivenOf<InfosOf<T>[N]> extends Fired<infer P> ? P : never,
     target: Target<T>,
   ): Timer
   /**
@@ -348,8 +360,7 @@ export interface Context<M = Messages, App = AppContext> extends Starts {
   now(): number
 }
 
-type PipedBy<F> =
-  Extract<PayloadOf<F>, { readonly ok: true }> extends Settled<infer T> ? T : unknown
+type PipedBy<F> = Extract<GivenOf<F>, { readonly ok: true }> extends Settled<infer T> ? T : unknown
 
 /** The context of any process, whatever its messages and its `app`. */
 export type AnyContext = Context<Messages, unknown>

@@ -4,12 +4,14 @@
  * and system.
  */
 
+import { argument } from '../../check.ts'
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { type Table, tableOf } from '../../own-names.ts'
 import type { PendingCall } from '../process/pending-call.ts'
 import { describeMessage, type Message } from '../words/envelope.ts'
 import { type AcceptanceTable, acceptanceTable } from './acceptance.ts'
 import type { FormatStatus } from './format-status.ts'
+import { messageSchemas } from './message-schemas.ts'
 import type { ServerContext } from './server-context.ts'
 
 /** A handler without its types, which were checked where the server was written. */
@@ -54,7 +56,7 @@ export interface ServerTable {
   readonly sys: HeldState | undefined
   /** The class of its contexts, if they offer more than those of any server. */
   readonly Context: typeof ServerContext | undefined
-  /** The checks of its messages. Without them, an unknown message ends the server. */
+  /** The checks of its messages, and their schemas. Without checks, an unknown message ends the server. */
   readonly accepts: AcceptanceTable | undefined
   /** The checks count in an instance only, but for those of infos that it has a handler of. */
   readonly isOtpOutside: boolean
@@ -96,7 +98,7 @@ export const serverTable = (server: object): ServerTable => {
     machine,
     sys,
     Context,
-    accepts: acceptanceTable(server.accepts),
+    accepts: acceptanceTable(server.accepts, messageSchemas(server, argument('messages'))),
     isOtpOutside: server.isOtpOutside === true,
   }
 }
@@ -111,6 +113,7 @@ const hooks = [
 type GivenServer = Pick<ServerTable, 'init'> &
   Partial<Omit<ServerTable, 'accepts' | 'timeout'>> & {
     readonly accepts?: Parameters<typeof acceptanceTable>[0]
+    readonly messages?: unknown
     readonly timeout?: (state: unknown, context: unknown) => unknown
   }
 

@@ -6,7 +6,6 @@
 import type {
   ActorRef,
   AnyStateMachine,
-  EventFrom,
   EventObject,
   OutputFrom,
   Snapshot,
@@ -15,7 +14,7 @@ import type {
 import { invalidArgument, isKeelsonError } from '../../errors.ts'
 import { forwardingActor } from '../machine/machine-actors.ts'
 import { checkedEvent } from '../machine/machine-check.ts'
-import type { MachineOf, RepliesOf, SavedMachine } from '../machine/machine-words.ts'
+import type { EventOf, MachineOf, RepliesOf, SavedMachine } from '../machine/machine-words.ts'
 import type { CallOptions, PositionOption } from '../process/call-options.ts'
 import {
   type Answered,
@@ -40,7 +39,6 @@ type AnyMessages = {
   casts: { event: (event: never) => void }
   calls: { event: (event: never) => unknown; snapshot: () => unknown; output: () => unknown }
 }
-type EventOf<M> = MachineOf<M> extends infer T extends AnyStateMachine ? EventFrom<T> : never
 type Asked<M> = Extract<EventOf<M>, { readonly type: keyof RepliesOf<M> }>
 type ReplyTo<M, K> = K extends keyof RepliesOf<M> ? RepliesOf<M>[K] : never
 

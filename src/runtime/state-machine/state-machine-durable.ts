@@ -8,6 +8,7 @@ import type {
   AnyStateMachine,
   AnyStateNode,
   AnyTransitionDefinition,
+  EventFrom,
   EventObject,
   SnapshotFrom,
 } from 'xstate'
@@ -15,6 +16,7 @@ import { plainJson } from '../../bytes/json.ts'
 import { noMore } from '../../check.ts'
 import type { Retry } from '../../clock.ts'
 import { noOptions } from '../../own-names.ts'
+import type { StandardSchema } from '../../schema.ts'
 import {
   checkedEvent,
   inlineLogic,
@@ -46,11 +48,14 @@ import {
   type State,
 } from './state-machine-durable-process.ts'
 import type { Options } from './state-machine-host.ts'
-import { hooksOf, unasked } from './state-machine-server.ts'
+import { eventSchemas, hooksOf, unasked } from './state-machine-server.ts'
 
 /** The messages of a durable machine. Use the client functions to send them. */
-export interface DurableMachineMessages<T extends AnyStateMachine, R = Record<never, never>>
-  extends Omit<MachineMessages<T, R>, 'infos' | 'continues'> {
+export interface DurableMachineMessages<
+  T extends AnyStateMachine,
+  R = Record<never, never>,
+  E = EventFrom<T>,
+> extends Omit<MachineMessages<T, R, E>, 'infos' | 'continues'> {
   infos: { arrived: (arrival: never) => void; failed: (failure: never) => void }
   continues: { effects: (turns: never) => void; nextEvent: (turns: never) => void }
   alarms: { timer: (dueAt: never) => void; children: (ms: never) => void }
@@ -64,14 +69,17 @@ export type DurableMachineOptions<
   T extends AnyStateMachine,
   R extends Replies<T> = Record<never, never>,
   F extends Fields = Fields,
+  E = EventFrom<T>,
 > = NoInfer<DurableMachineSettings<T>> & {
   /** As in `StateMachineOptions`. */
   readonly answers?: Answers<T, R> | undefined
+  /** As in `StateMachineOptions`. */
+  readonly events?: StandardSchema<E, EventFrom<T>> | undefined
   /** The fields by which `list` and `counts` find machines of this kind. Pure. */
   readonly index?: ((saved: SavedMachine<T>) => F) | undefined
 }
 
-/** The options without `answers` and `index`. */
+/** The options without `answers`, `events` and `index`. */
 export interface DurableMachineSettings<T extends AnyStateMachine>
   extends Omit<StateMachineSettings<T>, 'restore' | 'save' | 'terminate' | 'formatStatus'> {
   /** The input of the machine of an actor with this id. */
@@ -104,7 +112,8 @@ export interface DurableMachine<
   T extends AnyStateMachine,
   R = Record<never, never>,
   F extends Fields = Fields,
-> extends Defines<DurableMachineMessages<T, R>, SavedMachine<T> | undefined, string, never> {
+  E = EventFrom<T>,
+> extends Defines<DurableMachineMessages<T, R, E>, SavedMachine<T> | undefined, string, never> {
   readonly kind: string
   readonly version: number
   /** The structural hash of the machine. */
@@ -127,11 +136,12 @@ export const durable = <
   T extends AnyStateMachine,
   R extends Replies<T> = Record<never, never>,
   F extends Fields = Record<never, never>,
+  E = EventFrom<T>,
 >(
   machine: T,
-  options: DurableMachineOptions<T, R, F> = noOptions,
+  options: DurableMachineOptions<T, R, F, E> = noOptions,
   ...surplus: []
-): DurableMachine<T, R, F> => {
+): DurableMachine<T, R, F, E> => {
   noMore(surplus, 'StateMachine.durable(machine, { … })')
   const plan = planOf(machine, options, ['input', 'version', 'index', 'migrate', 'retry'])
   expectKnownCopy(machine)
@@ -160,6 +170,7 @@ export const durable = <
     init: (_: unknown, context: DurableOwn) => of(context).init(),
     wake: (state: State, context: DurableOwn) => of(context).wake(state),
     ...handlersOf(of),
+    ...eventSchemas(options.events),
     ...hooksOf(options, of),
     ...(terminate && {
       terminate: (_: State, reason: ExitReason, context: DurableOwn) => {
@@ -168,7 +179,7 @@ export const durable = <
       },
     }),
   }
-  return found as unknown as DurableMachine<T, R, F>
+  return found as unknown as DurableMachine<T, R, F, E>
 }
 
 /** The type of the event that a message brings, and the actor inside that sent it. */

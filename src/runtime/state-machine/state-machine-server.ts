@@ -3,11 +3,12 @@
  * `sys.getState` shows it and `sys.replaceState` changes it.
  */
 
-import type { AnyMachineSnapshot, AnyStateMachine } from 'xstate'
+import type { AnyMachineSnapshot, AnyStateMachine, EventFrom } from 'xstate'
 import { noMore } from '../../check.ts'
 import { KeelsonError } from '../../errors.ts'
 import { noOptions } from '../../own-names.ts'
-import { checkedEvent, showByName } from '../machine/machine-check.ts'
+import type { StandardSchema } from '../../schema.ts'
+import { checkedEvent, eventSchema, showByName } from '../machine/machine-check.ts'
 import { expectKnownCopy } from '../machine/machine-copy.ts'
 import { planOf } from '../machine/machine-plan.ts'
 import type { Waiting } from '../machine/machine-queue.ts'
@@ -29,11 +30,15 @@ import { PendingSaves } from './state-machine-saves.ts'
  * argument is the machine's input. Throws `CONFIG` with `details.path` when an option or an
  * implementation is missing or wrong.
  */
-export const server = <T extends AnyStateMachine, R extends Replies<T> = Record<never, never>>(
+export const server = <
+  T extends AnyStateMachine,
+  R extends Replies<T> = Record<never, never>,
+  E = EventFrom<T>,
+>(
   machine: T,
-  options: StateMachineOptions<T, R> = noOptions,
+  options: StateMachineOptions<T, R, E> = noOptions,
   ...surplus: []
-): MachineServer<T, R> => {
+): MachineServer<T, R, E> => {
   noMore(surplus, 'StateMachine.server(machine, { … })')
   const plan = planOf(machine, options, ['restore', 'save'])
   expectKnownCopy(machine)
@@ -69,10 +74,18 @@ export const server = <T extends AnyStateMachine, R extends Replies<T> = Record<
       },
     },
     continues: { replay: (snapshot, _, context) => of(context).replay(snapshot) },
+    ...eventSchemas(options.events),
     ...hooksOf(options, of),
     ...(terminate && { terminate: terminate as never }),
   }
-  return found as unknown as MachineServer<T, R>
+  return found as unknown as MachineServer<T, R, E>
+}
+
+/** The schemas of the messages of a machine whose events have one. */
+export const eventSchemas = (given: StandardSchema | undefined): object => {
+  if (given === undefined) return {}
+  const event = eventSchema(given)
+  return { messages: { calls: { event }, casts: { event } } }
 }
 
 /** An event without a caller. */

@@ -2,6 +2,7 @@
  * The types inside a `Messages` type: the payload of a message, the reply of a call, the continues.
  * Types only.
  */
+import type { InferInput, InferOutput, StandardSchema } from '../../schema.ts'
 
 /** One section of `M`, empty when `M` has none. */
 export type Section<M, K extends string> = M extends { readonly [P in K]: infer S } ? S : Empty
@@ -19,8 +20,31 @@ export type ContinuesOf<M> = Section<M, 'continues'>
 
 type ParametersOf<F> = F extends (...parameters: infer P) => unknown ? P : []
 
-/** The payload of a message; `undefined` if it has none. */
-export type PayloadOf<F> = ParametersOf<F>[0]
+declare const parsedBy: unique symbol
+
+/**
+ * A message whose payload the schema `S` parses, in a `Messages` type: its senders give what the schema
+ * takes, and its handler gets what it makes. `R`: the reply of a call. The server has the schema itself, in
+ * its `messages`. `casts: { pay: Parsed<typeof payment> }`
+ */
+export type Parsed<S extends StandardSchema, R = void> = ((payload: InferInput<S>) => R) & {
+  readonly [parsedBy]: S
+}
+
+/** The schema of a message; `never` without one. */
+export type SchemaOf<F> = F extends { readonly [parsedBy]: infer S } ? S : never
+
+/** The names of a section whose payloads a schema parses. */
+export type ParsedIn<Sent> = {
+  [N in keyof Sent]: Sent[N] extends { readonly [parsedBy]: unknown } ? N : never
+}[keyof Sent]
+
+/** The payload of a message as its sender gives it; `undefined` if it has none. */
+export type GivenOf<F> = ParametersOf<F>[0]
+/** The payload of a message as its handler gets it; `undefined` if it has none. */
+export type PayloadOf<F> = F extends { readonly [parsedBy]: unknown }
+  ? InferOutput<SchemaOf<F>>
+  : ParametersOf<F>[0]
 /** The reply of a call. */
 export type ReplyOf<F> = F extends (...parameters: never[]) => infer R ? R : never
 
@@ -31,8 +55,8 @@ export type With<F, Rest extends unknown[] = []> =
   ParametersOf<F> extends []
     ? [payload?: undefined, ...rest: Rest]
     : ParametersOf<F> extends [unknown]
-      ? [payload: PayloadOf<F>, ...rest: Rest]
-      : [payload?: PayloadOf<F>, ...rest: Rest]
+      ? [payload: GivenOf<F>, ...rest: Rest]
+      : [payload?: GivenOf<F>, ...rest: Rest]
 
 /** The names of the messages of a section. */
 export type NameIn<S> = keyof S & string
@@ -41,5 +65,5 @@ export type NameIn<S> = keyof S & string
 export type ContinueOf<M> = {
   [N in NameIn<ContinuesOf<M>>]: ParametersOf<ContinuesOf<M>[N]> extends []
     ? readonly [N]
-    : readonly [N, PayloadOf<ContinuesOf<M>[N]>]
+    : readonly [N, GivenOf<ContinuesOf<M>[N]>]
 }[NameIn<ContinuesOf<M>>]

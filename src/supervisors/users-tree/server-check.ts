@@ -22,10 +22,11 @@ import {
 } from '../../check.ts'
 import type { Retry } from '../../clock.ts'
 import { configError, unknownOption } from '../../errors.ts'
+import { messageSchemas } from '../../runtime/index.ts'
 
 const plainSections = ['calls', 'casts', 'infos', 'continues']
 const plainFunctions = ['init', 'info', 'exit', 'down', 'timeout', 'terminate', 'formatStatus']
-const plainParts = [...plainFunctions, ...plainSections, 'kind', 'accepts']
+const plainParts = [...plainFunctions, ...plainSections, 'kind', 'accepts', 'messages']
 
 /** Parts of servers that the runtime makes: that of a thread for example. */
 const ownParts = ['call', 'cast', 'sys', 'Context', 'machine']
@@ -34,10 +35,12 @@ const sections = [...plainSections, 'alarms']
 const functions = [...plainFunctions, 'wake', 'migrate', 'index', 'isBusy', 'isFinal', 'onFailed']
 /** Parts of servers that `StateMachine.durable` makes. */
 const machineParts = ['shape', 'machine', 'refused', 'triedOnce', 'eventOf']
-const parts = [...functions, ...sections, 'kind', 'accepts', 'version', 'retry', ...machineParts]
+const ownTerms = ['kind', 'accepts', 'messages', 'version', 'retry']
+const parts = [...functions, ...sections, ...ownTerms, ...machineParts]
 
 /**
- * Checks which parts a server has that is not durable. Their types are checked at its start.
+ * Checks which parts a server has that is not durable, and its schemas. The types of the others are checked
+ * at its start.
  * @throws KeelsonError `CONFIG` with `details.path`
  */
 export const checkPlainServer = (server: object, path: string): void => {
@@ -46,6 +49,7 @@ export const checkPlainServer = (server: object, path: string): void => {
     if (!parts.includes(name)) throw unknownOption('CONFIG', `${path}.${name}`, plainParts)
     throw configError(`${path}.${name}`, 'the option `durable` of its worker', 'none')
   }
+  messageSchemas(server, config(`${path}.messages`))
 }
 
 const sectionOf = recordOf(functionOf())
@@ -98,4 +102,5 @@ export const checkDurableServer = (server: object, path: string): void => {
       Object.keys(Object(Reflect.get(checked, part))),
       config(`${path}.retry.${part}`),
     )
+  messageSchemas(server, config(`${path}.messages`))
 }

@@ -4,9 +4,9 @@ import {
   type CastsOf,
   describeReason,
   type From,
+  type GivenOf,
   type InfosOf,
   type Messages,
-  type PayloadOf,
   type Received,
   type ReplyOf,
 } from '../../runtime/index.ts'
@@ -15,7 +15,7 @@ type Delivered<Kind, Sent> = {
   [N in keyof Sent]: {
     readonly kind: Kind
     readonly name: N
-    readonly payload: PayloadOf<Sent[N]>
+    readonly payload: GivenOf<Sent[N]>
   }
 }[keyof Sent]
 
@@ -23,7 +23,7 @@ type Asked<Calls> = {
   [N in keyof Calls]: {
     readonly kind: 'call'
     readonly name: N
-    readonly payload: PayloadOf<Calls[N]>
+    readonly payload: GivenOf<Calls[N]>
     /** Answers the call. The probe does not answer by itself. */
     readonly from: From<ReplyOf<Calls[N]>>
   }
