@@ -57,6 +57,13 @@ export type {
   Unread,
   WatchFilter,
 } from './looks/listing.ts'
+export type {
+  BatchJob,
+  BatchTry,
+  JobOutcome,
+  JobOutcomes,
+  QueueBatch,
+} from './queue/job-batch.ts'
 export type { DrainOptions, JobHandle, JobUpdate, RemovedJob } from './queue/job-handle.ts'
 export type { JobEntry, JobLook, JobsOptions, JobsPage } from './queue/job-look.ts'
 export type { AddedJob, DeadJob, DeadOptions, DeadPage, JobOptions } from './queue/queue-handle.ts'

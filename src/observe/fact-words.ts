@@ -37,6 +37,7 @@ export const jobWaitTexts = {
   key: 'a place of its key: as many of its jobs run as may',
   rate: 'the rate: as many have started as may',
   suspect: 'a job that runs alone, as it may have ended the process',
+  batch: 'other jobs of its batch',
   delay: 'its delay',
   retry: 'its next try',
 } as const

@@ -1,5 +1,6 @@
 /** Types of workflows: inputs, outputs and signals are inferred, and wrong ones do not compile. */
 import {
+  type BatchJob,
   type Ctx,
   flow,
   flows,
@@ -169,6 +170,40 @@ const mails = queue(
     return [job.to, facts] as [string, unknown]
   },
 )
+/** Rows that are written together. */
+const rows = queue(
+  'rows',
+  async (jobs: readonly BatchJob<{ to: string }>[], { app, signal }) => {
+    const facts: [AppContext, AbortSignal] = [app, signal]
+    const [first] = jobs
+    const of: [string, string, string, number, AbortSignal] | undefined = first && [
+      ...([first.input.to, first.id, first.key, first.attempt, first.signal] as const),
+    ]
+    first?.progress(0.5)
+    first?.log('half of it')
+    void [facts, of]
+    return Promise.allSettled(jobs.map(async ({ input }) => input.to.length))
+  },
+  { batch: { max: 50, waitMs: '100ms' } },
+)
+const lengths: Queue<{ to: string }, number> = rows
+const answered: Queue<{ to: string }, string> = queue(
+  'answered',
+  async (jobs: readonly BatchJob<{ to: string }>[]) =>
+    jobs.map(({ input: { to } }) =>
+      to ? { status: 'fulfilled', value: to } : { status: 'rejected', reason: new Error('nobody') },
+    ),
+  { batch: { max: 5 } },
+)
+const silent = queue(
+  'silent',
+  async (jobs: readonly BatchJob<string>[]) => {
+    for (const { input } of jobs) input.trim()
+  },
+  { batch: { max: 5 }, concurrency: 20, timeout: '1m', retry: { max: 2 } },
+)
+const batched: Queue<string> = silent
+
 const orders: Queue<Order, string> = queue('orders', order, { keep: { results: '1d' } })
 const plain: Queue<Order> = orders
 const daily = workflow('daily', async (_ctx: Ctx, { at }: { at: number }) => new Date(at))
@@ -183,6 +218,26 @@ export const others = (): void => {
   workflow('odd', () => 1)
   // @ts-expect-error: no such option of a queue
   queue('odd', async () => 1, { parallel: 3 })
+  const texts = async (jobs: readonly BatchJob<string>[]) => void jobs
+  // @ts-expect-error: a handler of batches needs them
+  queue('odd', (job: string) => job, { batch: { max: 5 } })
+  // @ts-expect-error: a batch has a bound
+  queue('odd', texts, { batch: { waitMs: 5 } })
+  // @ts-expect-error: a batch has two options
+  queue('odd', texts, { batch: { max: 5, minSize: 2 } })
+  // @ts-expect-error: a list of values says of no job that it is done
+  queue('odd', async (jobs: readonly BatchJob[]) => jobs.map(({ id }) => id), { batch: { max: 5 } })
+  const odds = async () => [{ status: 'failed' as const, reason: 1 }]
+  // @ts-expect-error: a job is fulfilled or rejected
+  queue('odd', odds, { batch: { max: 5 } })
+  // @ts-expect-error: runs of workflows have no batches
+  queue('odd', order, { batch: { max: 5 } })
+  // @ts-expect-error: a queue without a handler has none either
+  queue('odd', { batch: { max: 5 } })
+  const given = { batch: { max: 5 }, concurrency: 5 }
+  // @ts-expect-error: nor does it compile with options that are a value
+  queue('odd', (job: string) => job, given)
+  queue('even', texts, given)
   // @ts-expect-error: a rate has its time
   queue('odd', async () => 1, { rate: { max: 3 } })
   const last: JobOptions = { throttle: { key: 'a', ms: '1s', keep: 'last' } }
@@ -211,7 +266,7 @@ export const others = (): void => {
   flows({ workflows: [mails] })
   // @ts-expect-error: flows has no jobs
   flows({ jobs: [mails] })
-  void [numbers, other]
+  void [numbers, other, lengths, answered, batched]
 }
 
 export const simulate = async (simulation: Simulation): Promise<void> => {
@@ -235,7 +290,7 @@ export const simulate = async (simulation: Simulation): Promise<void> => {
 export const tree = supervisor('app', {}, [
   flows({
     workflows: [order, square, daily],
-    queues: [mails, orders, plain],
+    queues: [mails, orders, plain, rows, silent],
     schedules: [nightly],
   }),
 ])

@@ -166,6 +166,18 @@ const mails = queue(
   { input: order, concurrency: 3 },
 )
 
+const rows = queue(
+  'rows',
+  async (jobs) => {
+    const cents: number[] = jobs.map(({ input }) => input.cents)
+    // @ts-expect-error: the handler gets what the schema makes
+    const texts: string[] = jobs.map(({ input }) => input.cents)
+    void texts
+    return Promise.allSettled(cents.map(async (each) => String(each)))
+  },
+  { input: order, batch: { max: 5 } },
+)
+
 const sales: Queue<{ cents: string; tries?: number | undefined }> = queue('sales', sale)
 
 export const jobs = async (app: App): Promise<void> => {
@@ -178,6 +190,11 @@ export const jobs = async (app: App): Promise<void> => {
   const dead: number | undefined = flow(app).dead(mails).entries[0]?.job.cents
   const result: string = await flow(app).job(mails, '1').result()
   await flow(app).pause(mails)
+  await flow(app).add(rows, { cents: '3' })
+  // @ts-expect-error: a caller gives a text
+  await flow(app).add(rows, { cents: 3 })
+  const row: string = await flow(app).job(rows, '1').result()
+  void row
   await flow(app).holds(mails, ['a'])
   await flow(app).add(sales, { cents: '3' })
   // @ts-expect-error: the handler takes another job

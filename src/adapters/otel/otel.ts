@@ -185,20 +185,23 @@ const contextOf = ({ trace: stored, isLate }: TraceOrigin): Context => {
 }
 
 /** The name of a span of work, and its attributes: those of the messaging conventions for a job. */
-const workWords = ({ kind, of, id, key, attempt = 1 }: WorkFacts) => {
-  if (kind === 'job')
-    return {
-      name: `process ${of}`,
-      kind: SpanKind.CONSUMER,
-      attributes: {
-        'messaging.system': 'keelson',
-        'messaging.operation.name': 'process',
-        'messaging.operation.type': 'process',
-        'messaging.destination.name': of,
-        'messaging.message.id': id,
-        'keelson.attempt': attempt,
-      },
-    }
+const processWords = (queue: string) => ({
+  'messaging.system': 'keelson',
+  'messaging.operation.name': 'process',
+  'messaging.operation.type': 'process',
+  'messaging.destination.name': queue,
+})
+
+const workWords = ({ kind, of, id, key, batch, attempt = 1 }: WorkFacts) => {
+  if (batch) {
+    const attributes = { ...processWords(of), 'messaging.batch.message_count': batch.jobs }
+    return { name: `batch ${of}`, kind: SpanKind.CONSUMER, attributes }
+  }
+  if (kind === 'job') {
+    const own = { 'messaging.message.id': id, 'keelson.attempt': attempt }
+    const attributes = { ...processWords(of), ...own }
+    return { name: `process ${of}`, kind: SpanKind.CONSUMER, attributes }
+  }
   const attributes = { 'keelson.run.type': of, 'keelson.run.id': id }
   if (kind === 'run') return { name: `run ${of}`, kind: SpanKind.CONSUMER, attributes }
   const own = { 'keelson.step.key': key ?? '', 'keelson.attempt': attempt }
@@ -259,7 +262,9 @@ class SystemTracer implements Tracer {
 
   work(facts: WorkFacts): Traced {
     const { name, kind, attributes } = workWords(facts)
-    return traced(this.#begin(name, kind, attributes, facts.origin), () => undefined)
+    const places = facts.batch?.places.slice(0, linksMax) ?? []
+    const links = places.map((place) => ({ context: spanContextOf(place) }))
+    return traced(this.#begin(name, kind, attributes, facts.origin, links), () => undefined)
   }
 
   send({ queue, count }: SendFacts): Traced<SendEnd> {
@@ -287,11 +292,17 @@ class SystemTracer implements Tracer {
   }
 
   /** A span in the trace of its origin, or else in the current one. Without it begins one, with a link to its cause. */
-  #begin(name: string, kind: SpanKind, attributes: Attributes, origin?: TraceOrigin): Span {
+  #begin(
+    name: string,
+    kind: SpanKind,
+    attributes: Attributes,
+    origin?: TraceOrigin,
+    known: readonly Link[] = [],
+  ): Span {
     const active = origin ? contextOf(origin) : context.active()
     const isPart = trace.getSpanContext(active) !== undefined
     const linked = isPart ? undefined : causeIn(active)
-    const links = linked ? [{ context: linked }] : []
+    const links = [...known, ...(linked ? [{ context: linked }] : [])]
     return this.#spans.startSpan(name, { kind, attributes, links }, isPart ? active : ROOT_CONTEXT)
   }
 }

@@ -6,8 +6,16 @@ import { noOptions } from '../../own-names.ts'
 import { call } from '../../runtime/index.ts'
 import { durableActors } from '../../supervisors/index.ts'
 import { waitingOf } from '../looks/listing.ts'
+import {
+  type BatchHandler,
+  type BatchJob,
+  type BatchTry,
+  endsOfBatch,
+  type JobOutcomes,
+  type QueueBatch,
+} from '../queue/job-batch.ts'
 import { queueSpecs } from '../queue/queue-entity.ts'
-import type { JobTry, RunningTry } from '../queue/queue-job.ts'
+import { endOf, type JobTry, type RunningTry } from '../queue/queue-job.ts'
 import {
   type Queue,
   type QueueOptions,
@@ -27,9 +35,33 @@ import { startRun } from './run-handle.ts'
 /** Options that runs of workflows have themselves, or have not. */
 type OfJobs = 'retry' | 'timeout' | 'unique' | 'keep'
 
-/** The options of a queue without a handler. */
-type RunsOptions = Omit<QueueOptions, OfJobs> & { readonly keep?: { readonly dead?: Duration } }
+/** Its handler gets each job alone. */
+type Single = { readonly batch?: undefined }
 
+/** The options of a queue without a handler. */
+type RunsOptions = Omit<QueueOptions, OfJobs> &
+  Single & { readonly keep?: { readonly dead?: Duration } }
+
+/** The answer of a handler of batches. */
+type Outcomes<R> = void | JobOutcomes<R> | Promise<void> | Promise<JobOutcomes<R>>
+
+/**
+ * A queue with batches: one call of its handler gets up to `batch.max` jobs. Each of them has its own
+ * tries and its own end. Every job is done if the handler returns nothing, and has failed if it throws;
+ * a list has an outcome for each job, in order, such as that of `Promise.allSettled`.
+ * @throws KeelsonError `CONFIG`
+ */
+export function queue<J, R, Given>(
+  name: string,
+  handler: (jobs: readonly BatchJob<J>[], batch: BatchTry) => Outcomes<R>,
+  options: QueueOptions & QueueBatch & QueueSchema<Given, J>,
+): Queue<Given, R, J>
+/** A queue with batches whose jobs have no schema. */
+export function queue<J, R = unknown>(
+  name: string,
+  handler: (jobs: readonly BatchJob<J>[], batch: BatchTry) => Outcomes<R>,
+  options: QueueOptions & QueueBatch,
+): Queue<J, R>
 /**
  * A queue. Its handler gets each job, until one try has ended without an error or the tries have
  * ended: so a handler runs at least once, and its `key` is the same at each try.
@@ -38,13 +70,13 @@ type RunsOptions = Omit<QueueOptions, OfJobs> & { readonly keep?: { readonly dea
 export function queue<J, R, Given>(
   name: string,
   handler: (job: J, attempt: JobTry) => R,
-  options: QueueOptions & QueueSchema<Given, J>,
+  options: QueueOptions & QueueSchema<Given, J> & Single,
 ): Queue<Given, Awaited<R>, J>
 /** A queue whose jobs have no schema: its handler gets each as it was added. */
 export function queue<J, R = unknown>(
   name: string,
   handler: (job: J, attempt: JobTry) => R,
-  options?: QueueOptions,
+  options?: QueueOptions & Single,
 ): Queue<J, Awaited<R>>
 /**
  * A queue with a workflow as its handler starts one run for each job, under the key of the job, and
@@ -53,7 +85,7 @@ export function queue<J, R = unknown>(
 export function queue<J, R = unknown>(
   name: string,
   handler: Workflow<J, R>,
-  options?: Omit<QueueOptions, 'retry' | 'timeout'>,
+  options?: Omit<QueueOptions, 'retry' | 'timeout'> & Single,
 ): Queue<J, R>
 /**
  * A queue without a handler: its jobs are the runs of workflows that name it as their `queue`. A run
@@ -64,10 +96,13 @@ export function queue(name: string, ...given: readonly unknown[]): Queue<never> 
   checkPartName('queue', name)
   const [handler, options = noOptions, ...surplus] = given as [unknown, QueueOptions?, ...unknown[]]
   noMore(surplus, 'queue(name, handler, { concurrency, … })')
-  if (typeof handler === 'function')
-    return queueOf(queueTerms(name, 'jobs', ofJobs(name, handler as JobHandler), options), {
-      takesRuns: false,
-    })
+  if (typeof handler === 'function') {
+    const isBatched = (options as Partial<QueueBatch>).batch !== undefined
+    const call = isBatched
+      ? batchCall(name, handler as BatchHandler)
+      : callOf(ofJobs(name, handler as JobHandler))
+    return queueOf(queueTerms(name, 'jobs', call, options), { takesRuns: false })
+  }
   const isWorkflow = (handler as Workflow | undefined)?.sort === 'workflow'
   const hasOptions = given.length < 2 && typeof (handler === undefined ? {} : handler) === 'object'
   if (!isWorkflow && !hasOptions)
@@ -75,13 +110,13 @@ export function queue(name: string, ...given: readonly unknown[]): Queue<never> 
   if (isWorkflow) {
     const workflow = handler as Workflow<unknown, unknown>
     const { input } = workflow.options
-    const terms = queueTerms(name, 'inputs', runner(workflow), options, asRun, input)
+    const terms = queueTerms(name, 'inputs', callOf(runner(workflow)), options, asRun, input)
     return queueOf(terms, { takesRuns: false, starts: workflow.name })
   }
   const terms = queueTerms(
     name,
     'runs',
-    follow,
+    callOf(follow),
     (handler === undefined ? {} : handler) as QueueOptions,
     asRun,
   )
@@ -98,20 +133,34 @@ const queueOf = (terms: QueueTerms, of: Pick<Queue, 'takesRuns' | 'starts'>): Qu
 
 type JobHandler = (job: unknown, attempt: RunningTry) => unknown
 
-/** The handler of a queue, which gets no run: an earlier program may have had the queue without it. */
+type Calls = QueueTerms['call']
+
+const callOf =
+  (handler: JobHandler): Calls =>
+  (tries, keepsResult) =>
+    // One that is called with single tries.
+    endOf(tries[0] as RunningTry, handler, keepsResult).then((end) => [end])
+
+const batchCall =
+  (queue: string, handler: BatchHandler): Calls =>
+  (tries, keepsResult) =>
+    endsOfBatch(tries, handler, (job, attempt) => unlessRun(queue, job, attempt), keepsResult)
+
+/** The handler of a queue, which gets no run. */
 const ofJobs =
   (queue: string, handler: JobHandler): JobHandler =>
-  (job, attempt) => {
-    const mayBeRun = typeof job === 'string' && attempt.claim.record.unique === job
-    if (!mayBeRun || !isInTree(attempt.app, runKind(typeOfRun(job)))) return handler(job, attempt)
-    const id = job.slice(typeOfRun(job).length + 1)
-    return waitingOf(attempt.app, { sort: 'workflow', name: typeOfRun(job) }, id).then(
-      (waiting) => {
-        if (waiting?.queue === queue) throw missingDeclaration(`queue ${queue} without a handler`)
-        return handler(job, attempt)
-      },
-    )
-  }
+  (job, attempt) =>
+    unlessRun(queue, job, attempt)?.then(() => handler(job, attempt)) ?? handler(job, attempt)
+
+/** Refuses a run: an earlier program may have had the queue without a handler. `undefined`: it is none. */
+const unlessRun = (queue: string, job: unknown, attempt: RunningTry): Promise<void> | undefined => {
+  const mayBeRun = typeof job === 'string' && attempt.claim.record.unique === job
+  if (!mayBeRun || !isInTree(attempt.app, runKind(typeOfRun(job)))) return undefined
+  const id = job.slice(typeOfRun(job).length + 1)
+  return waitingOf(attempt.app, { sort: 'workflow', name: typeOfRun(job) }, id).then((waiting) => {
+    if (waiting?.queue === queue) throw missingDeclaration(`queue ${queue} without a handler`)
+  })
+}
 
 /** Begins a run that waits in the queue, and waits for its end, or until it is blocked. */
 const follow = async (run: unknown, attempt: RunningTry): Promise<void> => {

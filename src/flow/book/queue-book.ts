@@ -11,6 +11,7 @@
 import type { DurableRows, ReadRows } from '../../actors/index.ts'
 import { KeelsonError } from '../../errors.ts'
 import { type AddWindow, heldWindow, holdWindow, plannedAdd } from './add-windows.ts'
+import { BatchWindow } from './batch-window.ts'
 import { DelayedJobs } from './delayed-jobs.ts'
 import { keepDone, sweepRows } from './ended-rows.ts'
 import { forgetJob, indexJob, placeJob } from './job-attributes.ts'
@@ -66,6 +67,8 @@ import { addedOnce, UniqueTexts } from './unique-texts.ts'
 const full = (of: string, max: number): KeelsonError =>
   new KeelsonError('BUSY', `the queue has ${max} ${of}`, { details: { of, max } })
 
+const inTurn: JobHold = { reason: 'turn' }
+
 /** The jobs of one queue. The methods that take `rows` are parts of a turn. */
 export class QueueBook {
   readonly #declared: QueueLimits
@@ -81,6 +84,7 @@ export class QueueBook {
   /** The jobs whose rows cannot be read. The rows stay as they are: the next incarnation reads them. */
   readonly #unreadable = new Set<number>()
   readonly #delayed = new DelayedJobs()
+  readonly #window: BatchWindow
   /** The jobs that turns have removed or buried, for `takeGone`. */
   readonly #gone = new Map<number, 'removed' | 'dead'>()
   isPaused: boolean
@@ -107,6 +111,7 @@ export class QueueBook {
     this.#changed = kept.limits
     this.#limits = limitsWith(declared, kept.limits)
     this.#texts = new UniqueTexts(declared.uniqueMs)
+    this.#window = new BatchWindow(declared.batch?.waitMs ?? 0)
     this.#cut = cutJobs(kept, running, declared.countsEnds)
     for (const [row] of kept.claims) {
       const claim = running.get(numberOf(row))
@@ -437,15 +442,45 @@ export class QueueBook {
     this.#makeDue(now, rows, dueMax)
     this.#buryCut(now, rows)
     const claims: Claim[] = []
-    if (this.isPaused || this.#isLeaving) return claims
+    if (this.isPaused || this.#isLeaving) {
+      this.#window.close()
+      return claims
+    }
     for (const key of this.#rates?.awake(now) ?? []) this.#ready.rouse(key)
+    const max = this.#admitted(now, rows)
     let held = this.#heldLength()
-    for (let next = this.#claimNext(now, rows, held); next; ) {
+    while (claims.length < max) {
+      const next = this.#claimNext(now, rows, held)
+      if (!next) break
       claims.push(next)
       held += next.row.length
-      next = this.#claimNext(now, rows, held)
     }
     return claims
+  }
+
+  /** How many jobs this turn may claim, but for the limits: in a queue with batches some wait for others. */
+  #admitted(now: number, rows: DurableRows): number {
+    const { batch, concurrency } = this.#limits
+    if (!batch) return Number.POSITIVE_INFINITY
+    // Jobs that were cut off have waited before, and go first.
+    const isHeld = this.#cut.size > 0 || this.#running.hasSuspect
+    const ready = isHeld ? 0 : this.#startable(now, rows)
+    if (ready > 0) return this.#window.admits(ready, Math.min(batch.max, concurrency), now)
+    this.#window.close()
+    return isHeld ? Number.POSITIVE_INFINITY : 0
+  }
+
+  /** How many ready jobs may start. */
+  #startable(now: number, rows: DurableRows): number {
+    const { concurrency, perKey, rate } = this.#limits
+    const places = concurrency - this.#running.size
+    if (places <= 0 || this.#ready.size === 0) return 0
+    const roomIn = (key: string): number => this.#rates?.room(key, now, rows) ?? places
+    const roomOf = (key: string): number =>
+      key === ''
+        ? places
+        : Math.min(perKey - this.#running.of(key), rate?.key ? roomIn(key) : places)
+    return this.#ready.startable(rate && !rate.key ? Math.min(places, roomIn('')) : places, roomOf)
   }
 
   #makeDue(now: number, rows: DurableRows, dueMax: number): void {
@@ -568,7 +603,9 @@ export class QueueBook {
   /** Why ready jobs of these keys do not start now. */
   holds(keys: readonly string[], now: number): readonly JobHold[] {
     const ofAll = this.#holdOfAll(now)
-    return keys.map((key) => ofAll ?? this.#holdOf(key, now) ?? { reason: 'turn' })
+    const { until } = this.#window
+    const others: JobHold = until < Number.POSITIVE_INFINITY ? { reason: 'batch', until } : inTurn
+    return keys.map((key) => ofAll ?? this.#holdOf(key, now) ?? others)
   }
 
   #holdOfAll(now: number): JobHold | undefined {
@@ -605,11 +642,12 @@ export class QueueBook {
 
   /**
    * When something may start by itself, in ms since 1970, after the claims of this turn: a delayed
-   * job, or one that a rate holds back. Infinite: nothing does.
+   * job, one that a rate holds back, or a batch. Infinite: nothing does.
    */
   get wakeAt(): number {
     // A rate that has room again changes nothing while the queue is paused, or nothing waits.
     const isHeld = this.isPaused || this.#isLeaving || this.#waiting === 0
-    return Math.min(this.#delayed.dueAt, ...(isHeld ? [] : (this.#rates?.times ?? [])))
+    const times = isHeld ? [] : (this.#rates?.times ?? [])
+    return Math.min(this.#delayed.dueAt, this.#window.until, ...times)
   }
 }

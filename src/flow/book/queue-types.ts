@@ -3,6 +3,7 @@ import type { KeptError } from '../../errors.ts'
 import type { TraceContext } from '../../trace-context.ts'
 import type { Attributes } from '../attributes/attributes.ts'
 import type { AddWindow } from './add-windows.ts'
+import type { BatchLimits } from './batch-window.ts'
 import type { JobRecord } from './queue-rows.ts'
 import type { RateLimit } from './rates.ts'
 
@@ -12,6 +13,8 @@ export type QueueLimits = {
   /** Of jobs of one key, for jobs with a key. */
   readonly perKey: number
   readonly rate: RateLimit | undefined
+  /** One call of its handler gets so many jobs; absent: its handler gets each job alone. */
+  readonly batch?: BatchLimits | undefined
   /** How long a unique text is taken, in ms; `undefined`: until its job has ended. */
   readonly uniqueMs: number | undefined
   /** The most jobs that wait or run. */
@@ -95,8 +98,8 @@ export type JobState = 'waiting' | 'delayed' | 'running' | 'dead' | 'done'
  * as many have started as may, until then; `suspect`: a job runs alone, as it may have ended the process.
  */
 export type JobHold = {
-  readonly reason: 'turn' | 'paused' | 'closing' | 'places' | 'key' | 'rate' | 'suspect'
-  /** When the rate has room again, in ms since 1970. */
+  readonly reason: 'turn' | 'paused' | 'closing' | 'places' | 'key' | 'rate' | 'suspect' | 'batch'
+  /** When the rate has room again, or the batch starts, in ms since 1970. */
   readonly until?: number
 }
 

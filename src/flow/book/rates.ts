@@ -45,10 +45,15 @@ export class Rates {
 
   /** Whether a job of this key may start. If not, the key sleeps until it may. */
   hasRoom(key: string, now: number, rows: DurableRows): boolean {
+    return this.room(key, now, rows) > 0
+  }
+
+  /** How many jobs of this key may start. If none may, the key sleeps until one may. */
+  room(key: string, now: number, rows: DurableRows): number {
     const window = this.#window(key, rows)
-    if (this.#free(window, now) > 0) return true
-    this.#sleeps(key, window)
-    return false
+    const free = this.#free(window, now)
+    if (free <= 0) this.#sleeps(key, window)
+    return Math.max(0, free)
   }
 
   #window(key: string, rows: Pick<ReadRows, 'get'>): Window {

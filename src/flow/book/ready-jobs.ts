@@ -103,6 +103,25 @@ export class ReadyJobs {
     return undefined
   }
 
+  /**
+   * How many jobs may start, of at most `max`. `roomOf`: how many of a key; a key without room is out
+   * of the turns until `rouse`.
+   */
+  startable(max: number, roomOf: (key: string) => number): number {
+    const rooms = new Map<string, number>()
+    let count = 0
+    for (const { turns } of this.#lanes)
+      for (const [key, { numbers, from }] of turns) {
+        if (count >= max) return max
+        const room = rooms.get(key) ?? roomOf(key)
+        if (room <= 0 && !rooms.has(key)) turns.delete(key)
+        const more = Math.max(0, Math.min(numbers.length - from, room))
+        rooms.set(key, room - more)
+        count += more
+      }
+    return Math.min(count, max)
+  }
+
   #takeAt(list: List, at: number): void {
     if (at > list.from) list.numbers.splice(at, 1)
     else list.from++

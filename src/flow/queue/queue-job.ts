@@ -1,4 +1,4 @@
-/** One try of a job, as its handler gets it: the job runs in it, or ignores its end. And that end. */
+/** One try of a job: the job runs in it, or ignores its end. And that end. */
 import { argument, text } from '../../check.ts'
 import { isMissing, KeelsonError, type KeptError } from '../../errors.ts'
 import { type AppContext, guardedAbort, type Logger, type Traced } from '../../runtime/index.ts'
@@ -49,9 +49,11 @@ export class RunningTry implements JobTry {
   lines: readonly string[] = []
   /** Its span, until it has ended. */
   traced: Traced | undefined
+  /** Hears of the abort of its signal: its batch does. */
+  onAbort: ((reason: unknown) => void) | undefined
   #abort: AbortController | undefined
 
-  readonly #logger: Logger
+  readonly logger: Logger
   readonly #onBegun: (claim: Claim) => void
 
   constructor(
@@ -63,7 +65,7 @@ export class RunningTry implements JobTry {
     onBegun: (claim: Claim) => void,
   ) {
     this.app = app
-    this.#logger = logger
+    this.logger = logger
     this.key = key
     this.claim = claim
     this.mayRun = claim.isCut
@@ -86,7 +88,7 @@ export class RunningTry implements JobTry {
   }
 
   get #aborting(): AbortController {
-    this.#abort ??= guardedAbort(this.#logger, `the job ${this.key}`)
+    this.#abort ??= guardedAbort(this.logger, `the job ${this.key}`)
     return this.#abort
   }
 
@@ -119,7 +121,9 @@ export class RunningTry implements JobTry {
   }
 
   abort(reason: unknown): void {
+    if (this.signal.aborted) return
     this.#aborting.abort(reason)
+    this.onAbort?.(reason)
   }
 }
 
@@ -140,20 +144,35 @@ export type TryEnd = {
   isTooEarly?: boolean
 }
 
-/** Calls the handler of a try. `keepsResult`: its value has to be one that can be kept. */
+/** The job of a try for its handler. A copy: the record is stored again when the try fails. */
+export const inputOfTry = ({ claim }: RunningTry): unknown => copied(claim.record.job, 'the job')
+
+/** The end of a try that went well. `keepsResult`: its value has to be one that can be kept. */
+export const doneTry = (job: RunningTry, value: unknown, keepsResult: boolean): TryEnd => {
+  try {
+    return { job, value: keepsResult ? storable(value, 'the result').value : value }
+  } catch (thrown) {
+    return failedTry(job, thrown)
+  }
+}
+
+/** The end of a try that has failed. */
+export const failedTry = (job: RunningTry, thrown: unknown): TryEnd => {
+  // Nothing has been tried.
+  if (isMissing(thrown)) job.counts = false
+  return { job, error: { thrown } }
+}
+
+/** Calls the handler of a try. */
 export const endOf = async (
   job: RunningTry,
   handler: (given: unknown, job: RunningTry) => unknown,
   keepsResult: boolean,
 ): Promise<TryEnd> => {
   try {
-    // A copy: the record is stored again when the try fails.
-    const value = await handler(copied(job.claim.record.job, 'the job'), job)
-    return { job, value: keepsResult ? storable(value, 'the result').value : value }
+    return doneTry(job, await handler(inputOfTry(job), job), keepsResult)
   } catch (thrown) {
-    // Nothing has been tried.
-    if (isMissing(thrown)) job.counts = false
-    return { job, error: { thrown } }
+    return failedTry(job, thrown)
   }
 }
 

@@ -33,10 +33,10 @@ import { earlyMs, pauseAfter, unsureMs } from '../runs/decide.ts'
 import { noteDead, noteEnd } from '../runs/failing-work.ts'
 import type { EnteringRun } from '../runs/messages.ts'
 import { queueId, queueKind } from '../runs/parts.ts'
-import { endTrace, tracedJob } from '../tracing/traced-work.ts'
+import { endTrace, tracedBatch, tracedJob } from '../tracing/traced-work.ts'
 import { JobCallers } from './job-callers.ts'
 import { doneLook, type JobLook, lookOf } from './job-look.ts'
-import { endOf, RunningTry, type TryEnd } from './queue-job.ts'
+import { RunningTry, type TryEnd } from './queue-job.ts'
 import type {
   QueueContext,
   QueueEvents,
@@ -268,7 +268,7 @@ export class QueueRunner {
       }
       for (const [number, how] of this.#book.takeGone()) this.#gone(number, how)
       if (this.#state.limits !== limits) this.#emit('queue.limits', { limits: this.limits })
-      for (const claim of claims) this.#start(claim)
+      this.#start(claims)
       this.callers.isInTurn = false
       if (this.#isOwing || this.#sweep.from !== undefined) this.#rouse()
       this.#setTimer()
@@ -393,13 +393,18 @@ export class QueueRunner {
     this.#cancel = shardTime(this.#work).at(at, () => this.#rouse())
   }
 
-  #start(claim: Claim): void {
+  #start(claims: readonly Claim[]): void {
     const now = shardTime(this.#work).now()
     const app = this.#work.app as AppContext
-    const key = this.#keyOf(claim.number)
-    const job = new RunningTry(app, this.#system.logger, key, claim, now, this.#begun)
-    this.#running.set(claim.number, job)
-    this.#begin(job)
+    const { logger } = this.#system
+    const jobs = claims.map((claim) => {
+      const key = this.#keyOf(claim.number)
+      const job = new RunningTry(app, logger, key, claim, now, this.#begun)
+      this.#running.set(claim.number, job)
+      return job
+    })
+    const size = this.#terms.limits.batch?.max ?? 1
+    for (let from = 0; from < jobs.length; from += size) this.#begin(jobs.slice(from, from + size))
   }
 
   readonly #begun = (claim: Claim): void => {
@@ -409,48 +414,67 @@ export class QueueRunner {
     if (!this.callers.isInTurn) this.#setTimer()
   }
 
-  /** Calls the handler. While another member may have the job, too, it waits. */
-  #begin(job: RunningTry): void {
-    if (job.hasEnded) this.#overdue.delete(job)
-    if (job.hasEnded || this.#work.signal.aborted) return
+  /** Calls the handler once, for these jobs. While another member may have the jobs, too, it waits. */
+  #begin(claimed: readonly RunningTry[]): void {
+    for (const job of claimed) if (job.hasEnded) this.#overdue.delete(job)
+    const jobs = claimed.filter(({ hasEnded }) => !hasEnded)
+    if (jobs.length === 0 || this.#work.signal.aborted) return
     const { clock } = this.#system
     const { isUnsure, work: all } = this.#entities
     if (isUnsure) {
-      clock.after(unsureMs, () => this.#begin(job), { holdsProcess: false })
+      clock.after(unsureMs, () => this.#begin(jobs), { holdsProcess: false })
       return
     }
-    const { claim, attempt } = job
-    const { handler, limits, timeoutMs } = this.#terms
-    if (limits.countsEnds) job.begun()
-    this.#emit('queue.started', { id: String(claim.number), attempt })
-    const forget = all.whenLapsed((reason) => job.abort(reason))
+    const { limits, timeoutMs, call } = this.#terms
+    for (const job of jobs) {
+      if (limits.countsEnds) job.begun()
+      this.#emit('queue.started', { id: String(job.claim.number), attempt: job.attempt })
+      job.traced ??= tracedJob(this.#system, this.#terms, job)
+    }
+    const forget = all.whenLapsed((reason) => {
+      for (const job of jobs) job.abort(reason)
+    })
     const cancel =
-      timeoutMs === undefined ? undefined : clock.after(timeoutMs, () => this.#late(job, timeoutMs))
-    job.traced ??= tracedJob(this.#system, this.#terms, job)
-    const tries = () => endOf(job, handler, limits.resultsMs !== undefined)
-    void (job.traced ? job.traced.run(tries) : tries()).then((end) => {
+      timeoutMs === undefined
+        ? undefined
+        : clock.after(timeoutMs, () => this.#late(jobs, timeoutMs))
+    const tries = () => call(jobs, limits.resultsMs !== undefined)
+    const batch = limits.batch && tracedBatch(this.#system, this.#terms, jobs)
+    const scope = batch ?? jobs[0]?.traced
+    void (scope ? scope.run(tries) : tries()).then((ends) => {
       cancel?.()
       forget()
-      const settled = (): void => {
-        this.#overdue.delete(job)
-        this.#ended(end)
-      }
-      // The order of the parts of a tree does not matter: the same try comes again.
-      end.isTooEarly = all.isTooEarly(end.error?.thrown)
-      if (end.isTooEarly) clock.after(earlyMs, settled, { holdsProcess: false })
-      else settled()
+      batch?.end(undefined, undefined)
+      for (const end of ends) this.#settles(end)
     })
   }
 
-  /** Its place is free when the failed try is durable, whether or not the handler ends. */
-  #late(job: RunningTry, timeoutMs: number): void {
-    if (job.hasEnded) return
-    const { number: id } = job.claim
-    const thrown = new KeelsonError('TIMEOUT', `job ${id} has taken longer than ${timeoutMs} ms`)
-    this.#overdue.add(job)
-    this.#ended({ job, error: { thrown } })
-    this.#emit('queue.overdue', { id: String(id), attempt: job.attempt })
-    job.abort(thrown)
+  /** The handler has ended, or has the outcome of one of its jobs. */
+  #settles(end: TryEnd): void {
+    const { work: all } = this.#entities
+    const settled = (): void => {
+      this.#overdue.delete(end.job)
+      this.#ended(end)
+    }
+    // The order of the parts of a tree does not matter: the same try comes again.
+    end.isTooEarly = all.isTooEarly(end.error?.thrown)
+    if (end.isTooEarly) this.#system.clock.after(earlyMs, settled, { holdsProcess: false })
+    else settled()
+  }
+
+  /** Their places are free when the failed tries are durable, whether or not the handler ends. */
+  #late(tries: readonly RunningTry[], timeoutMs: number): void {
+    const jobs = tries.filter(({ hasEnded }) => !hasEnded)
+    const ofBatch = jobs.length === 1 ? '' : `, in a batch of ${jobs.length},`
+    for (const job of jobs) {
+      const { number: id } = job.claim
+      const text = `job ${id}${ofBatch} has taken longer than ${timeoutMs} ms`
+      const thrown = new KeelsonError('TIMEOUT', text)
+      this.#overdue.add(job)
+      this.#ended({ job, error: { thrown } })
+      this.#emit('queue.overdue', { id: String(id), attempt: job.attempt })
+      job.abort(thrown)
+    }
   }
 
   #ended(end: TryEnd): void {

@@ -1,18 +1,27 @@
 /** The options of a queue, checked, as its runner uses them. Pure. */
-import { type Check, config, object, optional, or, type Place, wholeFrom } from '../../check.ts'
+import {
+  type Check,
+  config,
+  object,
+  optional,
+  or,
+  type Place,
+  refusal,
+  wholeFrom,
+} from '../../check.ts'
 import type { FullRetry, Retry } from '../../clock.ts'
 import { type Parse, type StandardSchema, schema } from '../../schema.ts'
 import { limitChecks, perKeyDefault } from '../book/queue-limits.ts'
 import type { QueueLimits } from '../book/queue-types.ts'
 import type { Duration } from '../runs/body.ts'
 import { policyOf } from '../runs/decide.ts'
-import { duration, retry } from '../runs/options.ts'
+import { delay, duration, retry } from '../runs/options.ts'
 import type { FlowPart } from '../runs/parts.ts'
-import type { RunningTry } from './queue-job.ts'
+import type { RunningTry, TryEnd } from './queue-job.ts'
 
 /** The options of a queue. */
 export type QueueOptions = {
-  /** The most jobs that run at once, up to 10,000; 10 by default. */
+  /** The most jobs that run at once, up to 10,000; 10 by default, and ten full batches with `batch`. */
   readonly concurrency?: number
   /** The most jobs of one key that run at once, up to 10,000, which is the default: no limit. */
   readonly perKey?: number
@@ -49,7 +58,8 @@ export type QueueTerms = {
   readonly limits: QueueLimits
   readonly retry: FullRetry
   readonly timeoutMs: number | undefined
-  readonly handler: (job: unknown, attempt: RunningTry) => unknown
+  /** Calls the handler, with one try, or with those of a batch. It does not reject. */
+  readonly call: (tries: readonly RunningTry[], keepsResult: boolean) => Promise<readonly TryEnd[]>
   /** Its jobs are runs that begin with a place here: these are not looked at or removed as jobs. */
   readonly takesRuns: boolean
   /** Parses its jobs, where they are added. */
@@ -80,10 +90,16 @@ const depthMax = 1_000_000
 /** The most pairs of key and priority with ready jobs. */
 const keysMax = 100_000
 
+/** The most jobs of a batch: ten full ones are the most that run at once. */
+const batchMax = 1_000
+
+/** So many jobs run at once without `concurrency`, or so many full batches. */
+const concurrencyDefault = 10
+
 const untilEnded = 'until-ended'
 
 const shared = {
-  concurrency: or(limitChecks.concurrency, 10),
+  concurrency: or(limitChecks.concurrency, concurrencyDefault),
   perKey: or(limitChecks.perKey, perKeyDefault),
   rate: optional(limitChecks.rate),
   depthMax: or(wholeFrom(1, depthMax), depthMax),
@@ -101,6 +117,8 @@ const unique: Check<number | undefined, 'until-ended' | Duration> = or(
 const tables = {
   jobs: object({
     ...shared,
+    concurrency: optional(limitChecks.concurrency),
+    batch: optional(object({ max: wholeFrom(1, batchMax), waitMs: or(delay, 0) })),
     keep,
     unique,
     input: optional(schema),
@@ -112,7 +130,10 @@ const tables = {
 }
 
 type Jobs = ReturnType<typeof tables.jobs>
-type AnyOptions = Omit<Partial<Jobs>, 'keep'> & ReturnType<typeof tables.runs> & Kept
+type AnyOptions = Omit<Partial<Jobs>, 'keep' | 'concurrency'> &
+  Omit<ReturnType<typeof tables.runs>, 'concurrency'> &
+  Pick<Jobs, 'concurrency'> &
+  Kept
 type Kept = { readonly keep: { readonly results?: number | undefined } }
 
 /**
@@ -121,16 +142,27 @@ type Kept = { readonly keep: { readonly results?: number | undefined } }
 export const queueTerms = (
   name: string,
   of: keyof typeof tables,
-  handler: QueueTerms['handler'],
+  call: QueueTerms['call'],
   given: QueueOptions,
   tries?: Retry,
   jobs?: Parse,
 ): QueueTerms => {
   const checked: AnyOptions = tables[of](given, config(`queue.${name}`))
   const { rate, unique: uniqueMs, keep, timeout: timeoutMs, retry = tries, ...rest } = checked
-  const { input = jobs, ...bounds } = rest
+  const {
+    input = jobs,
+    batch,
+    concurrency = concurrencyDefault * (batch?.max ?? 1),
+    ...bounds
+  } = rest
+  if (batch && batch.max > concurrency) {
+    const most = `at most the concurrency of the queue, ${concurrency}: a fuller one never starts`
+    throw refusal(config(`queue.${name}.batch.max`), most, batch.max)
+  }
   const policy = policyOf(retry)
   const limits = {
+    batch,
+    concurrency,
     triesMax: policy.max,
     // A job may be the reason of the end of its process, the run of a workflow is not.
     keysMax,
@@ -141,5 +173,5 @@ export const queueTerms = (
     resultsMs: keep.results,
     rate: rate && { max: rate.max, perMs: rate.per, key: rate.key },
   }
-  return { name, limits, retry: policy, timeoutMs, handler, input, takesRuns: of === 'runs' }
+  return { name, limits, retry: policy, timeoutMs, call, input, takesRuns: of === 'runs' }
 }

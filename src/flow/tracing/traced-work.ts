@@ -96,6 +96,21 @@ export const tracedJob = (
   return tracer.work({ kind: 'job', of: name, id: String(claim.number), attempt, origin })
 }
 
+/** The span of a call with these jobs of a batch: a job keeps the trace of its producer, and is linked. */
+export const tracedBatch = (
+  system: System,
+  { name }: { readonly name: string },
+  jobs: readonly JobTry[],
+): Traced | undefined => {
+  const tracer = tracerOf(system)
+  const [first] = jobs
+  if (tracer === undefined || first === undefined) return undefined
+  const places = jobs.flatMap(({ traced }) => traced?.place ?? [])
+  const batch = { jobs: jobs.length, places }
+  const id = String(first.claim.number)
+  return tracer.work({ kind: 'batch', of: name, id, batch, origin: undefined })
+}
+
 /** The end of a try of a job is durable: so ends its span, and says when the next try is. */
 export const endTrace = (
   end: {

@@ -62,13 +62,15 @@ export interface TurnFacts {
 /** How a turn became durable: its frame, if it changed something. */
 export type TurnEnd = { readonly lsn: number | undefined }
 
-/** Work beside the turns: an activation of a run, a try of one of its steps, a try of a job. */
+/** Work beside the turns: an activation of a run, a try of one of its steps, a try of a job, a batch of jobs. */
 export interface WorkFacts {
-  readonly kind: 'run' | 'step' | 'job'
+  readonly kind: 'run' | 'step' | 'job' | 'batch'
   /** The workflow of the run or step, or the queue of the job. */
   readonly of: string
-  /** The id of the run or the job. */
+  /** The id of the run or the job; of a batch that of its first job. */
   readonly id: string
+  /** Of a batch: how many jobs it has, and where their tries are, which it has links to. */
+  readonly batch?: { readonly jobs: number; readonly places: readonly TraceContext[] }
   /** The key of the step. */
   readonly key?: string
   /** The try, counted from 1. */

@@ -9,7 +9,7 @@ import {
 } from '@opentelemetry/sdk-trace-base'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { tracing } from '../../../src/adapters/otel/otel.ts'
-import { flow, flows, queue, workflow } from '../../../src/flow/index.ts'
+import { type BatchJob, flow, flows, queue, workflow } from '../../../src/flow/index.ts'
 import { call, type DurableServer, entity, noReply, reply, supervisor } from '../../../src/index.ts'
 import { simulated } from '../../support/worlds/simulated-instance.ts'
 
@@ -38,6 +38,13 @@ const world = async () => {
   const mails = queue('mails', () => {
     if (held.mails-- > 0) throw new Error('canary')
   })
+  const rows = queue(
+    'rows',
+    async (jobs: readonly BatchJob<string>[], { app: { entity: kinds } }) => {
+      await call(kinds<Shop>('shop').ref('rows'), 'order', `${jobs.length}`)
+    },
+    { batch: { max: 2 } },
+  )
   const shop: DurableServer<Shop, number> = {
     init: () => 0,
     calls: {
@@ -52,7 +59,7 @@ const world = async () => {
   }
   const app = supervisor('app', {}, [
     entity('shop', shop),
-    flows({ workflows: [order], queues: [mails] }),
+    flows({ workflows: [order], queues: [mails, rows] }),
   ])
   const s = await simulated({ app })
   let traced = tracing(s.app, { tracerProvider })
@@ -60,7 +67,7 @@ const world = async () => {
     exporter.getFinishedSpans().filter(({ name }) => name === title)
   const user = tracerProvider.getTracer('user')
   return {
-    ...{ s, order, mails, held, named },
+    ...{ s, order, mails, rows, held, named },
     stop: () => traced.stop(),
     /** Asks for something as a part of a span, and returns that. */
     within: async (ask: () => Promise<unknown>): Promise<ReadableSpan> => {
@@ -208,6 +215,32 @@ describe('a job', () => {
     expect(job?.links.map(({ context: { traceId } }) => traceId)).toEqual([traceOf(request)])
     expect(job?.links[0]?.context.spanId).toBe(added)
   })
+})
+
+test('jobs of a batch keep the traces of their producers, and the call of the handler has links to them', async () => {
+  const { s, rows, named, within } = await world()
+  await s.during(flow(s.app).pause(rows))
+  const requests = [
+    await within(() => flow(s.app).add(rows, 'a')),
+    await within(() => flow(s.app).add(rows, 'b')),
+  ]
+  await s.during(flow(s.app).resume(rows))
+  await s.advance(1_000)
+  const jobs = named('process rows')
+  expect(jobs.map(traceOf)).toEqual(requests.map(traceOf))
+  const [batch, ...more] = named('batch rows')
+  expect(more).toEqual([])
+  expect(batch?.attributes).toEqual({
+    'messaging.system': 'keelson',
+    'messaging.operation.name': 'process',
+    'messaging.operation.type': 'process',
+    'messaging.destination.name': 'rows',
+    'messaging.batch.message_count': 2,
+  })
+  expect(batch?.links.map(({ context: { spanId } }) => spanId)).toEqual(jobs.map(idOf))
+  expect(requests.map(traceOf)).not.toContain(traceOf(batch))
+  // What the handler asks for is a part of the call.
+  expect(traceOf(named('shop call order')[0])).toBe(traceOf(batch))
 })
 
 describe('over a power cut', () => {

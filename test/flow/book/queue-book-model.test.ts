@@ -75,6 +75,9 @@ const anyLimits = fc.record({
     { max: 1, perMs: 100, key: true },
   ),
   resultsMs: fc.constantFrom(undefined, 150),
+  batch: fc.constantFrom(
+    ...[undefined, undefined, { max: 2, waitMs: 0 }, { max: 3, waitMs: 50 }, { max: 4, waitMs: 7 }],
+  ),
 })
 
 /** Drives a world and a naive list of its jobs beside it. */
@@ -83,6 +86,8 @@ class Compared {
   readonly jobs = new Map<number, Known>()
   readonly starts: { readonly key: string; readonly at: number }[] = []
   deadSince: number | undefined
+  /** Until when the jobs that wait for others wait at most. */
+  waitsUntil = Number.POSITIVE_INFINITY
 
   constructor(limits: Partial<QueueLimits>) {
     this.world = new BookWorld(limits)
@@ -159,14 +164,39 @@ class Compared {
     expect(running).toBeLessThanOrEqual(Math.max(concurrency, ran))
     const isDraining = world.book.kept.cut.some(([, , isSuspect]) => isSuspect)
     const isAlone = world.book.kept.claims.some(([, , isSuspect]) => isSuspect)
-    if (rate === undefined && running < concurrency && !isDraining && !isAlone)
-      for (const known of waits)
-        if (known.status === 'waiting') expect(this.hasRoom(known.key)).toBe(false)
+    if (rate === undefined && !isDraining && !isAlone) this.judgeLeft(waits)
     // A time that has passed would let the queue make one turn after another.
     expect(world.wakeAt).toBeGreaterThan(now)
     // Whatever waits starts by itself, or when a running job ends.
     if (running === 0 && this.jobsIn('waiting').length > 0)
       expect(world.wakeAt).toBeLessThan(Number.POSITIVE_INFINITY)
+  }
+
+  /** A job that may start has started. In a queue with batches fewer than a batch may wait for others, for a time. */
+  judgeLeft(waits: readonly Known[]): void {
+    const { world } = this
+    const { now } = world
+    const { concurrency, perKey, batch } = world.holding
+    const places = concurrency - this.jobsIn('running').length
+    const left = waits.filter(({ status, key }) => status === 'waiting' && this.hasRoom(key))
+    const ofKeys = keys.map((key) => {
+      const ofKey = left.filter((known) => known.key === key).length
+      const run = this.jobsIn('running').filter((known) => known.key === key).length
+      return key === '' ? ofKey : Math.min(ofKey, perKey - run)
+    })
+    const ready = Math.max(0, Math.min(places, ...[ofKeys.reduce((sum, of) => sum + of, 0)]))
+    const hold = world.book.holds(['other'], now)[0]
+    const until = hold?.reason === 'batch' ? hold.until : undefined
+    if (batch === undefined || batch.waitMs === 0) expect(ready).toBe(0)
+    else if (ready > 0) {
+      expect(ready).toBeLessThan(Math.min(batch.max, concurrency))
+      expect(until).toBeGreaterThan(now)
+      expect(until).toBeLessThanOrEqual(Math.min(now + batch.waitMs, this.waitsUntil))
+      expect(world.wakeAt).toBeLessThanOrEqual(until as number)
+    }
+    // The wait of the first one is not begun again by those that follow, unless a batch has started.
+    const hasStarted = this.starts.some(({ at }) => at === now)
+    this.waitsUntil = until === undefined || hasStarted ? Number.POSITIVE_INFINITY : until
   }
 
   compare(): void {
@@ -227,6 +257,7 @@ class Compared {
 
   crash(isLeaving: boolean): void {
     const { world } = this
+    this.waitsUntil = Number.POSITIVE_INFINITY
     if (isLeaving) world.turn(() => world.book.leave())
     const alone = world.kept.claims.length === 1
     for (const [row, , , endsAlone] of world.kept.claims) {
@@ -244,7 +275,8 @@ class Compared {
     if ('add' in act) this.add((act.add as NewJob[]).map(newJob))
     if ('passes' in act) world.now += act.passes as number
     if ('ends' in act) this.crash(act.ends as boolean)
-    if ('refused' in act)
+    if ('refused' in act) {
+      this.waitsUntil = Number.POSITIVE_INFINITY
       world.refused((rows) => {
         for (const { number } of running.slice(1))
           world.book.done(number, { result: 1, log: [] }, world.now, rows)
@@ -252,6 +284,7 @@ class Compared {
         world.book.add((act.refused as NewJob[]).map(newJob), world.now, rows)
         world.book.claim(world.now, rows, 1_000)
       })
+    }
     const place = (act.done ?? act.fails ?? act.early ?? 0) as number
     const picked = running[place % Math.max(1, running.length)]
     if ('done' in act && picked) {
