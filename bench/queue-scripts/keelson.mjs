@@ -5,7 +5,8 @@ import { flow, flows, queue, workflow } from 'keelson/flow'
 
 const final = (message) => Object.assign(new Error(message), { isFinal: true })
 
-const queueOptions = ({ concurrency, tries, baseMs, rate, keepsResults }) => ({
+const queueOptions = ({ concurrency, tries, baseMs, rate, keepsResults, batch }) => ({
+  ...(batch && { batch }),
   ...(keepsResults && { keep: { results: '1d' } }),
   ...(concurrency && { concurrency }),
   ...(rate && { rate: { max: rate.max, per: rate.perMs } }),
@@ -25,15 +26,12 @@ const addOptions = ({ delayMs, ...options }) => ({
 /** Starts Keelson with these queues, on the folder `place`. */
 export const open = async (place, wanted) => {
   const queues = new Map()
-  for (const { name, options, run } of wanted)
-    queues.set(
-      name,
-      queue(
-        name,
-        (job, { log, progress }) => run(job, final, { log, progress }),
-        queueOptions(options),
-      ),
-    )
+  for (const { name, options, run } of wanted) {
+    const alone = (job, { log, progress }) => run(job, final, { log, progress })
+    const several = (jobs) =>
+      Promise.allSettled(jobs.map(async ({ input, ...says }) => alone(input, says)))
+    queues.set(name, queue(name, options.batch ? several : alone, queueOptions(options)))
+  }
   /** Gives a job to a queue: a schedule starts workflows. */
   const gives = workflow('gives', async (ctx, { name, job, key }) => {
     await ctx.step('add', () => jobs.add(of(name), job, { unique: key }))

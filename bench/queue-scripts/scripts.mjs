@@ -4,6 +4,7 @@
  * one, on purpose, and which.
  */
 import { setTimeout as wait } from 'node:timers/promises'
+import { batches } from './scripts-batches.mjs'
 import { singleJobs } from './scripts-jobs.mjs'
 import { schedules } from './scripts-schedules.mjs'
 import { windows } from './scripts-windows.mjs'
@@ -353,5 +354,5 @@ const crashes = [
 /** All scripts. */
 export const scripts = [
   ...[...orders, ...limits, ...failures, ...ids, ...crashes],
-  ...[...singleJobs, ...schedules, ...windows],
+  ...[...singleJobs, ...schedules, ...windows, ...batches],
 ]

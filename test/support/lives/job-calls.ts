@@ -2,7 +2,13 @@
  * Random calls about the jobs of one queue, and the handlers of these jobs, for `HandleLife`. What
  * they must come to says `JobLedger`.
  */
-import { type JobLook, type JobTry, type Queue, queue } from '../../../src/flow/index.ts'
+import {
+  type BatchJob,
+  type JobLook,
+  type JobTry,
+  type Queue,
+  queue,
+} from '../../../src/flow/index.ts'
 import { name as nameOf } from '../../../src/index.ts'
 import { type DrainedJobs, JobLedger, type JobTerms } from '../models/job-ledger.ts'
 import type { ProgramLife } from './program-life.ts'
@@ -25,6 +31,9 @@ const options = {
   keep: { dead: '9999d', results: '9999d' },
 } as const
 
+/** The try of a job, alone or in a batch. */
+type OwnTry = Omit<JobTry, 'app'>
+
 /** The queue of a life, and its callers. */
 export class JobCalls {
   readonly ledger = new JobLedger(limits)
@@ -38,12 +47,19 @@ export class JobCalls {
     this.#life = life
   }
 
-  /** The queue of another program. */
+  /** The queue of another program. Its handler gets each job alone, or batches, from one program to the next. */
   queue(): Queue<Work, string> {
     const program = ++this.#program
-    const handler = async (work: Work, attempt: JobTry): Promise<string> =>
+    const handler = async (work: Work, attempt: OwnTry): Promise<string> =>
       program === this.#program ? this.#handles(work, attempt) : new Promise<never>(() => undefined)
-    this.#queue = queue('work', handler, options)
+    const batch = this.#life.pick([undefined, { max: 2, waitMs: 0 }, { max: 2, waitMs: 3_000 }])
+    const several = (jobs: readonly BatchJob<Work>[]) => {
+      this.#life.count(`batches of ${jobs.length}`)
+      return Promise.allSettled(jobs.map((job) => handler(job.input, job)))
+    }
+    this.#queue = batch
+      ? queue('work', several, { ...options, batch })
+      : queue('work', (work: Work, attempt: JobTry) => handler(work, attempt), options)
     return this.#queue
   }
 
@@ -53,7 +69,7 @@ export class JobCalls {
     this.ledger.dies(how)
   }
 
-  async #handles(work: Work, { key, attempt, signal, log, progress }: JobTry): Promise<string> {
+  async #handles(work: Work, { key, attempt, signal, log, progress }: OwnTry): Promise<string> {
     const { ledger } = this
     const { name, fails, lastsMs, heeds } = work
     const id = key.split('/').at(-1) as string

@@ -37,10 +37,16 @@ const handles = async ({ name, fails }, { key, attempt, signal, log, progress })
   say('jobs', 'ends', id, { value: own })
   return own
 }
-const work = queue('work', handles, {
+const workOptions = {
   ...{ concurrency: 2, retry: { max: 3, baseMs: 5, maxMs: 20 } },
   keep: { dead: '9999d', results: '9999d' },
-})
+}
+// The handler gets each job alone, or batches, from one process to the next.
+const several = (jobs) => Promise.allSettled(jobs.map((job) => handles(job.input, job)))
+const batch = pick([undefined, { max: 2, waitMs: 0 }, { max: 2, waitMs: 30 }])
+const work = batch
+  ? queue('work', several, { ...workOptions, batch })
+  : queue('work', handles, workOptions)
 
 const tick = workflow(
   'tick',
