@@ -28,8 +28,7 @@ export const open = async (place, wanted) => {
   const queues = new Map()
   for (const { name, options, run } of wanted) {
     const alone = (job, { log, progress }) => run(job, final, { log, progress })
-    const several = (jobs) =>
-      Promise.allSettled(jobs.map(async ({ input, ...says }) => alone(input, says)))
+    const several = (jobs) => Promise.allSettled(jobs.map(async (job) => alone(job.input, job)))
     queues.set(name, queue(name, options.batch ? several : alone, queueOptions(options)))
   }
   /** Gives a job to a queue: a schedule starts workflows. */

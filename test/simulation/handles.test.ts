@@ -20,6 +20,7 @@ test(`jobs, schedules and turns keep their promises in ${seeds.length} random li
   if (process.env.KEELSON_TALLY) console.log(tally)
   if (seeds.length < 50) return
   const jobs = ['adds repeated', 'changes', 'job retries', 'drained some', 'results', 'looks']
+  const batches = ['batches of 1', 'batches of 2']
   const removed = ['waiting', 'delayed', 'running', 'dead', 'done'].map(
     (state) => `removed ${state}`,
   )
@@ -32,6 +33,14 @@ test(`jobs, schedules and turns keep their promises in ${seeds.length} random li
     'power cuts',
     'closes',
   ]
-  for (const what of [...jobs, ...removed, ...made, ...rest, 'ended done', 'ended dead'])
+  for (const what of [
+    ...jobs,
+    ...batches,
+    ...removed,
+    ...made,
+    ...rest,
+    'ended done',
+    'ended dead',
+  ])
     expect(tally[what], what).toBeGreaterThan(seeds.length / 100)
 })

@@ -55,38 +55,22 @@ export type JobOutcomes<R = unknown> = readonly JobOutcome<R>[] | undefined
 /** Calls the handler with the jobs of tries. */
 export type BatchHandler = (jobs: readonly BatchJob[], batch: BatchTry) => unknown
 
-/** A job as its handler gets it. Members are read from its try: most handlers never look at all of them. */
-class TriedJob implements BatchJob {
-  readonly id: string
-  readonly input: unknown
-  readonly #job: RunningTry
-
-  constructor(job: RunningTry, input: unknown) {
-    this.id = String(job.claim.number)
-    this.input = input
-    this.#job = job
-  }
-
-  get key(): string {
-    return this.#job.key
-  }
-
-  get attempt(): number {
-    return this.#job.attempt
-  }
-
-  get signal(): AbortSignal {
-    return this.#job.signal
-  }
-
-  get progress(): BatchJob['progress'] {
-    return this.#job.progress
-  }
-
-  get log(): BatchJob['log'] {
-    return this.#job.log
-  }
-}
+/** A job as its handler gets it. Members that most handlers never read are made when they are read. */
+const batchJob = (job: RunningTry): BatchJob => ({
+  id: String(job.claim.number),
+  input: inputOfTry(job),
+  key: job.key,
+  attempt: job.attempt,
+  get signal() {
+    return job.signal
+  },
+  get progress() {
+    return job.progress
+  },
+  get log() {
+    return job.log
+  },
+})
 
 /** A call with the jobs of these tries. */
 class BatchCall implements BatchTry {
@@ -133,9 +117,9 @@ export const endsOfBatch = async (
       refused.push(failedTry(job, thrown))
     }
     try {
-      const input = inputOfTry(job)
-      jobs.set(job, new TriedJob(job, input))
-      const waits = mayRun(input, job)?.catch(refuses)
+      const given = batchJob(job)
+      jobs.set(job, given)
+      const waits = mayRun(given.input, job)?.catch(refuses)
       if (waits !== undefined) asked.push(waits)
     } catch (thrown) {
       refuses(thrown)

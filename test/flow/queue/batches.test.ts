@@ -203,8 +203,10 @@ describe('each job of a batch', () => {
     const [first, second] = call(0).jobs as [BatchJob<string>, BatchJob<string>]
     first.progress(0.5)
     first.log('half of a')
-    const { progress } = second
-    progress('begun')
+    // Members that were taken out of it work too.
+    const { id, input, ...says } = second
+    says.progress('begun')
+    expect([id, input, says.key, says.attempt]).toEqual(['2', 'b', second.key, 1])
     expect(await get(1)).toMatchObject({ state: 'running', progress: 0.5, log: ['half of a'] })
     expect(await get(2)).toMatchObject({ state: 'running', progress: 'begun', log: [] })
     const { entries } = await s.during(flow(s.app).read('jobs', mails, { state: 'running' }))

@@ -108,7 +108,7 @@ test('a changed limit bounds the batches of the next member too', async () => {
 
 test('a debounced job whose member was killed runs once, with the last add of every member', async () => {
   const [owner, other, third] = membersOf('mails') as [string, string, string]
-  const debounce = { key: 'page', ms: '1m' }
+  const debounce = { key: 'page', ms: 60_000 }
   await world.during(flowAt(owner).add(mails, 'first', { debounce }))
   const second = await world.during(flowAt(other).add(mails, 'second', { debounce }))
   await world.kill(owner)
