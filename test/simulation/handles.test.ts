@@ -21,6 +21,7 @@ test(`jobs, schedules and turns keep their promises in ${seeds.length} random li
   if (seeds.length < 50) return
   const jobs = ['adds repeated', 'changes', 'job retries', 'drained some', 'results', 'looks']
   const batches = ['batches of 1', 'batches of 2']
+  const windows = ['adds that replace', 'adds that come to nothing', 'limits']
   const removed = ['waiting', 'delayed', 'running', 'dead', 'done'].map(
     (state) => `removed ${state}`,
   )
@@ -36,6 +37,7 @@ test(`jobs, schedules and turns keep their promises in ${seeds.length} random li
   for (const what of [
     ...jobs,
     ...batches,
+    ...windows,
     ...removed,
     ...made,
     ...rest,

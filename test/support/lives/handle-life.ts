@@ -1,8 +1,9 @@
 /**
  * One random life of what callers do beside runs, from one seed: jobs that are changed, removed,
- * tried again and drained, schedules that are made, changed, paused, triggered and deleted, and turns
- * of durable actors that ask for runs, signals and jobs. Their processes are killed, and the program
- * ends in every way. What was acknowledged holds over all of that; three ledgers say what that is.
+ * tried again and drained, adds under windows, limits that change, schedules that are made, changed,
+ * paused, triggered and deleted, and turns of durable actors that ask for runs, signals and jobs.
+ * Their processes are killed, and the program ends in every way. What was acknowledged holds over all
+ * of that; four ledgers say what that is.
  */
 import { flows } from '../../../src/flow/index.ts'
 import { supervisor } from '../../../src/index.ts'
@@ -12,6 +13,7 @@ import { OrderCalls } from './order-calls.ts'
 import { ProgramLife } from './program-life.ts'
 import { ScheduleCalls } from './schedule-calls.ts'
 import type { Tally } from './seed-lives.ts'
+import { WindowCalls } from './window-calls.ts'
 
 /** Lives a life. Rejects with what was promised and did not hold. */
 export const liveHandles = async (seed: number, on?: LifeMachine): Promise<Tally> => {
@@ -26,6 +28,7 @@ class HandleLife extends ProgramLife {
   readonly #jobs = new JobCalls(this)
   readonly #schedules = new ScheduleCalls(this)
   readonly #orders = new OrderCalls(this)
+  readonly #windows = new WindowCalls(this)
 
   protected tree(): ReturnType<typeof supervisor> {
     const schedules = this.#schedules.parts()
@@ -33,7 +36,7 @@ class HandleLife extends ProgramLife {
     return supervisor('app', {}, [
       flows({
         workflows: [schedules.workflow, orders.workflow],
-        queues: [this.#jobs.queue(), orders.queue],
+        queues: [this.#jobs.queue(), orders.queue, this.#windows.queue()],
         schedules: [schedules.schedule],
       }),
       orders.shop,
@@ -46,11 +49,13 @@ class HandleLife extends ProgramLife {
 
   protected override ends(how: 'kill' | 'close'): void {
     this.#jobs.ends(how)
+    this.#windows.ends(how)
     this.#schedules.ledger.dies()
   }
 
   protected judge(): void {
-    const wrong = [this.#jobs, this.#schedules, this.#orders].flatMap(({ ledger }) => ledger.wrong)
+    const all = [this.#jobs, this.#schedules, this.#orders, this.#windows]
+    const wrong = all.flatMap(({ ledger }) => ledger.wrong)
     if (wrong.length > 0) throw new Error(wrong.join('; '))
   }
 
@@ -72,7 +77,8 @@ class HandleLife extends ProgramLife {
   }
 
   async #acts(chance: number): Promise<void> {
-    if (chance < 0.5) await this.#jobs.acts()
+    if (chance < 0.38) await this.#jobs.acts()
+    else if (chance < 0.5) await this.#windows.acts()
     else if (chance < 0.75) await this.#schedules.acts()
     else if (chance < 0.84) await this.#orders.acts()
     else if (chance < 0.89) await this.#kills()
@@ -82,7 +88,7 @@ class HandleLife extends ProgramLife {
 
   async #kills(): Promise<void> {
     this.count('kills of processes')
-    this.pick([this.#jobs, this.#schedules, this.#orders]).kills()
+    this.pick([this.#jobs, this.#schedules, this.#orders, this.#windows]).kills()
     await this.machine.clock.settle()
   }
 
@@ -105,17 +111,19 @@ class HandleLife extends ProgramLife {
 
   async #isOver(): Promise<boolean> {
     await this.opened()
-    const { jobs, schedules, orders } = {
+    const { jobs, schedules, orders, windows } = {
       jobs: await this.#jobs.isOver(),
       schedules: await this.#schedules.isOver(),
       orders: await this.#orders.isOver(),
+      windows: await this.#windows.isOver(),
     }
-    return jobs && schedules && orders
+    return jobs && schedules && orders && windows
   }
 
   async #judgeEnd(): Promise<void> {
     await this.opened()
     await this.#jobs.judgeEnd()
+    await this.#windows.judgeEnd()
     this.#schedules.judgeEnd()
     this.#orders.judgeEnd()
     this.judge()
