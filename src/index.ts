@@ -91,7 +91,6 @@ export type {
   LockOptions,
   LockTerms,
   LoggedFrame,
-  Member,
   MigrationOptions,
   MigrationProgress,
   MigrationReport,

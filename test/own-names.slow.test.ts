@@ -33,7 +33,7 @@ const allowed: Readonly<Record<string, string>> = {
   'src/bytes/layout.ts: facts[name]': ours,
   'src/actors/turns/durable-table.ts: fields[field]': listed,
   'src/actors/durable/durable-context.ts: others[name]': checked,
-  'src/actors/entities/elsewhere-actors.ts: handle[method as (typeof handleMethods)[number]]':
+  'src/members/routing/elsewhere-actors.ts: handle[method as (typeof handleMethods)[number]]':
     '`accepts` of the service lets those names alone pass',
   'src/actors/replication/readable-key.ts: (value as Record<string, unknown>)[key]': listed,
   'src/inspect/rehearsal/guard.ts: of[name]': 'its own list, or names that the module of Node has',

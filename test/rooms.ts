@@ -66,7 +66,6 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     store: ['core', 'projection', 'blobs', 'writing'],
     'users-projections': ['core', 'projection', 'writing', 'store'],
     journal: ['core', 'writing', 'store'],
-    routing: ['admission', 'core', 'writing', 'store', 'journal'],
     streams: ['core', 'writing'],
     turns: ['core', 'writing', 'store', 'streams', 'journal'],
     replication: ['core'],
@@ -87,8 +86,9 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     'engine-files': ['engine-log'],
     cluster: ['leases', 'engine-log', 'engine-files'],
     links: [],
+    routing: ['links'],
     sharing: ['leases', 'placement', 'engine-log', 'cluster', 'links'],
-    starting: ['leases', 'placement', 'cluster', 'links', 'sharing'],
+    starting: ['leases', 'placement', 'cluster', 'links', 'routing', 'sharing'],
   },
   inspect: {
     text: [],

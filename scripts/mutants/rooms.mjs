@@ -39,7 +39,7 @@ export const rooms = {
     'test/inspect/folder/restore-replica',
     'test/actors/control/wrong-messages',
   ],
-  'actors/streams': ['test/actors/routing', 'test/actors/control/wrong-messages'],
+  'actors/streams': ['test/members/routing', 'test/actors/control/wrong-messages'],
   'actors/journal': [
     'test/actors/turns/journaled-turns',
     'test/actors/control/wrong-messages',

@@ -14,7 +14,6 @@
  * - store: `app.store`: commands, batches, ranges, streams, answers
  * - users-projections: `app.projection`: the rows of projections by users, of all shards
  * - journal: `app.journal`: entries of applications that keep their state themselves
- * - routing: the store of shards that other members have
  * - streams: `app.streams`: durable streams of messages that belong to no actor
  * - turns: the turns of durable actors: their units, rows and held outputs
  * - replication: the replicas that follow the logs, and the processes that send to them
@@ -62,25 +61,38 @@ export type { Outcome, Outcomes } from './control/shard-outcomes.ts'
 export { type FramesOptions, type LoggedFrame, WalHandle } from './control/wal-handle.ts'
 export { pauseWrites } from './control/write-pause.ts'
 export { Access } from './core/access.ts'
-export { shardAsked } from './core/at-owner.ts'
+export { answerWith } from './core/answering.ts'
+export { checkedKey } from './core/argument-check.ts'
+export { shardAsked, watchesBegun } from './core/at-owner.ts'
+export {
+  isCount,
+  isFlag,
+  isIgnored,
+  isList,
+  isOneOf,
+  isOptional,
+  isRecord,
+  isText,
+  isTime,
+} from './core/payload-check.ts'
 export type { RecoveryProgress } from './core/recovery-progress.ts'
 export { levelOf, type Settings, storageOptions } from './core/settings.ts'
 export { ShardChanges } from './core/shard-changes.ts'
-export type { ByteSource, CopiedRow, CopiedRows, StreamedIn } from './core/shard-client.ts'
 export {
-  type AnyMessages,
+  type Answerer,
+  type ByteSource,
+  type CheckedWrite,
+  type CopiedRow,
+  type CopiedRows,
+  checkLinked,
+  checkSent,
   elsewhere,
   fromHere,
-  isLinkFull,
-  isMoved,
-  linkFull,
-  type Member,
-  MembersCast,
-  movedError,
-  type OtherMembers,
-  type Reach,
+  type RoutedStream,
+  type RoutedWrite,
   type ShardClient,
-  type ShardOwners,
+  type StreamedIn,
+  type StreamTo,
   sentBytesMax,
 } from './core/shard-client.ts'
 export { type CoreParts, ShardCore, shardAt } from './core/shard-core.ts'
@@ -97,6 +109,7 @@ export {
   type StorageEvents,
 } from './core/storage-events.ts'
 export { WalkTurns } from './core/walk-turns.ts'
+export { bytesCounted, checkCount, commandsIn } from './core/write-weight.ts'
 export { WriteWindows } from './core/write-windows.ts'
 export type { RecordOptions } from './durable/turn-record.ts'
 export {
@@ -113,10 +126,15 @@ export {
   startDurableWorker,
   startKind,
 } from './entities/durable-start.ts'
-export { ElsewhereActors } from './entities/elsewhere-actors.ts'
-export { type Elsewhere, Entities } from './entities/entities.ts'
+export { type Elsewhere, Entities, isElsewhere, type OwnersQuestion } from './entities/entities.ts'
 export { EntityHandle, type EntityLook } from './entities/entity-handle.ts'
-export { cutText, type PastOptions, type PastPage } from './entities/entity-history.ts'
+export {
+  cutText,
+  differenceOf,
+  historyOf,
+  type PastOptions,
+  type PastPage,
+} from './entities/entity-history.ts'
 export {
   crashedActors,
   type EntityEntry,
@@ -128,7 +146,7 @@ export {
 } from './entities/entity-listing.ts'
 export { pageHere } from './entities/entity-pages.ts'
 export type { Between, ListOptions, Sought, Where } from './entities/entity-query.ts'
-export type { RoutedRows } from './entities/entity-rows.ts'
+export { type RoutedRows, rowsHere, sentPageOf, sentRowOf } from './entities/entity-rows.ts'
 export { answerTotals, countsOf, type EntityAlarm } from './entities/entity-totals.ts'
 export { type EntityTurn, type EntityWatch, turnsFor } from './entities/entity-watch.ts'
 export type {
@@ -151,6 +169,7 @@ export {
   type SubscribeOptions,
 } from './journal/journal.ts'
 export * as JournalActor from './journal/journal-actor.ts'
+export type { JournalShard } from './journal/journal-shard.ts'
 export { newestAppState } from './journal/saved-states.ts'
 export {
   type EntryPosition,
@@ -195,34 +214,43 @@ export {
 export { ReplicaMarks } from './replication/replica-marks.ts'
 export { type ReplicationOptions, replication } from './replication/replication-options.ts'
 export * as Replicator from './replication/replicator.ts'
-export { RemoteShards } from './routing/remote-shards.ts'
-export { answerReaders } from './routing/shard-readers.ts'
-export { answerStreams } from './routing/shard-streams.ts'
 export { ShardSnapshots, type SnapshotHealth, SnapshotTurns } from './snapshots/shard-snapshots.ts'
 export type { Released } from './snapshots/snapshot-attempt.ts'
 export * as Snapshotter from './snapshots/snapshotter.ts'
 export { Batch } from './store/batch.ts'
 export type { Freshness, ReadOptions, Watermark } from './store/freshness.ts'
+export { KeyPlacement } from './store/key-placement.ts'
 export type { EntriesOptions, RangeOptions } from './store/range-query.ts'
+export {
+  type AskedItems,
+  answerMs,
+  type SentItem,
+  type SentItems,
+  watchHere,
+} from './store/routed-watch.ts'
+export type { ShardWatch, Watched, WatchSource } from './store/shard-watch.ts'
 export { Store } from './store/store.ts'
-export type {
-  BatchAnswer,
-  CompareAnswer,
-  CreatedAnswer,
-  CreatedManyAnswer,
-  DeletedAnswer,
-  ExistedAnswer,
-  LengthAnswer,
-  NoAnswer,
-  PreviousAnswer,
-  ReleasedAnswer,
-  RemovedAnswer,
-  SetAnswer,
-  UntilAnswer,
-  Written,
-  WrittenMany,
+export {
+  type BatchAnswer,
+  type CompareAnswer,
+  type CreatedAnswer,
+  type CreatedManyAnswer,
+  type DeletedAnswer,
+  type ExistedAnswer,
+  type LengthAnswer,
+  type NoAnswer,
+  type PreviousAnswer,
+  placed,
+  type ReleasedAnswer,
+  type RemovedAnswer,
+  type SetAnswer,
+  type UntilAnswer,
+  valueIn,
+  type Written,
+  type WrittenMany,
 } from './store/store-answers.ts'
-export type { Pairs } from './store/store-commands.ts'
+export { clearShard } from './store/store-clearing.ts'
+export { checkedOffset, type Pairs } from './store/store-commands.ts'
 export { answerPages, type RangePage, type StoreEntry } from './store/store-page.ts'
 export { isKeyRead, type StaleOptions, type StaleValue } from './store/store-reader.ts'
 export {
@@ -231,8 +259,11 @@ export {
   type StoreWatch,
   type WatchOptions,
 } from './store/store-watch.ts'
+export { granted } from './store/store-writing.ts'
+export { chunksOf, piecesOf } from './store/stream-source.ts'
 export type { TypedStore } from './store/typed-store.ts'
-export { Compound, LargeValue } from './store/value-reading.ts'
+export { Compound, LargeValue, naming } from './store/value-reading.ts'
+export { loadValue, streamIn, streamOut } from './store/value-streams.ts'
 export type { ChangePlace, DurableWatch, WatchBegin } from './store/watch.ts'
 export { BegunStream } from './streams/begun-stream.ts'
 export { InstanceStreams } from './streams/instance-streams.ts'
@@ -283,7 +314,7 @@ export { durableTable, madeOf } from './turns/durable-table.ts'
 export { type FailedWork, type FailureLog, stuckTries } from './turns/failure-log.ts'
 export type { JudgementHealth, KindJudge, StoredActor, WouldBlock } from './turns/judgement.ts'
 export type { EndOptions } from './turns/lifetime.ts'
-export { type Crash, type Fields, parkedField, readBody } from './turns/memory.ts'
+export { type Crash, type Fields, type Identity, parkedField, readBody } from './turns/memory.ts'
 export type { DurableRows, ReadRows, RowsOptions, RowsPage } from './turns/own-rows.ts'
 export type { RetryPolicies } from './turns/retry-policy.ts'
 export { onceSettled } from './turns/turn-outputs.ts'
@@ -301,20 +332,23 @@ export * as CommandWrites from './writing/command-writes.ts'
 export * as Expirer from './writing/expirer.ts'
 export { KeyMarks } from './writing/key-marks.ts'
 export type { PreparedCommand } from './writing/prepared-command.ts'
-export type {
-  ClearOptions,
-  ExpiryOptions,
-  LockedPutOptions,
-  LockOptions,
-  LockTerms,
-  OwnedWriteOptions,
-  OwnerOption,
-  PutOptions,
-  PutTerms,
-  SetOptions,
-  SetTerms,
-  StreamOptions,
-  UnlockOptions,
-  WriteOptions,
+export {
+  type ClearOptions,
+  checkWrite,
+  type ExpiryOptions,
+  type LockedPutOptions,
+  type LockOptions,
+  type LockTerms,
+  type OwnedWriteOptions,
+  type OwnerOption,
+  ownWriteOptions,
+  type PutOptions,
+  type PutTerms,
+  type SetOptions,
+  type SetTerms,
+  type StreamOptions,
+  type UnlockOptions,
+  type WriteOptions,
 } from './writing/write-options.ts'
-export type { Submitted } from './writing/write-path.ts'
+export { type Submitted, settled, submit } from './writing/write-path.ts'
+export type { WritingShard } from './writing/writing-shard.ts'

@@ -10,10 +10,12 @@
  * - engine-files: snapshots, states and large values in that engine
  * - cluster: the acts of `keelson cluster` on such an engine
  * - links: messages between members, and the owner of each shard
+ * - routing: the way to shards of other members, and the answers to theirs
  * - sharing: where members see each other, and where it is written which one has a shard
  * - starting: the start of a member, and the watch that takes and gives shards
  *
- * Start reading at `starting/member-watch.ts`, then `links/members.ts`.
+ * Start reading at `starting/member-watch.ts`, then `links/members.ts` and
+ * `routing/remote-shards.ts`.
  */
 
 export type { LostShard } from './cluster/cluster-loss.ts'

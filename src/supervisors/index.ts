@@ -13,10 +13,18 @@
 export type { BackupOptions, BackupReport, BackupShard } from '../actors/index.ts'
 export type { HistoryEntry, HistoryOptions } from '../storage/index.ts'
 export { type App, closeShards } from './app/app.ts'
-export { type AppContext, type InstanceParts, innerParts } from './app/app-context.ts'
+export { type AppContext, type InstanceParts, innerParts, streamsOf } from './app/app-context.ts'
 export type { CloseReport, CutOff } from './app/closing.ts'
 export type { ClusterEvents, ClusterHealth, MemberPhase } from './app/cluster-health.ts'
-export type { Health, MemberReport, MemberStatus, ShardHealth } from './app/health.ts'
+export {
+  type Health,
+  healthOf,
+  type MemberReport,
+  type MemberStatus,
+  type ShardHealth,
+} from './app/health.ts'
+export type { AnyMessages, Member, MemberLinks, Reach } from './app/member-links.ts'
+export { answerHealth } from './app/member-reports.ts'
 export type { HealthOfAll, MemberHealth } from './app/members-health.ts'
 export {
   type Cluster,
@@ -38,7 +46,13 @@ export {
 } from './starting/folder-engine.ts'
 export { instanceShards, loadedOptions, startInstance } from './starting/instance.ts'
 export { type LoadMembers, loadedStart, type MembersDoor } from './starting/loaded-start.ts'
-export type { Linkable, Ports, ShardMoves, SharedFolder } from './starting/machine-ports.ts'
+export type {
+  Linkable,
+  MemberWays,
+  Ports,
+  ShardMoves,
+  SharedFolder,
+} from './starting/machine-ports.ts'
 export { emptyCache, inspectShards } from './starting/shard-inspection.ts'
 export { start } from './starting/start.ts'
 export {

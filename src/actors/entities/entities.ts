@@ -77,7 +77,7 @@ export type EntityParts = {
   readonly ledger?: WorkLedger | undefined
 }
 
-/** The lookup of durable actors whose shards other members have: `elsewhere-actors.ts`. */
+/** The lookup of durable actors whose shards other members have. This is a port: `src/members` has it. */
 export interface Elsewhere {
   /** Looks an actor up at the member that has its shard; `here`: where it is looked up at this one. */
   directory(entity: string, here: Directory<Process>): Directory<Process>

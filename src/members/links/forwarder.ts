@@ -5,7 +5,6 @@
  * it takes no message, and calls are refused with `BUSY`.
  */
 
-import { linkFull } from '../../actors/index.ts'
 import { type KeelsonError, reasonText } from '../../errors.ts'
 import {
   type Behaviour,
@@ -20,6 +19,7 @@ import {
 } from '../../runtime/index.ts'
 import type { Link } from './link.ts'
 import { linkKinds } from './link-message.ts'
+import { linkFull } from './link-refusals.ts'
 
 /** The reason of what ended because two members are not connected. */
 export const noConnection = 'noconnection'

@@ -4,7 +4,6 @@
  * deadlines, or by the end of the link. Nothing that a peer sends can do more than end its link.
  */
 
-import { isMoved } from '../../actors/index.ts'
 import type { Clock } from '../../clock.ts'
 import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
 import type { CallPlace, ExitReason, Message, PendingCall, Tracer } from '../../runtime/index.ts'
@@ -30,6 +29,7 @@ import {
   tracedFrame,
 } from './link-message.ts'
 import { LinkOutbox, type OutboxLimits, outboxLimits } from './link-outbox.ts'
+import { isMoved } from './link-refusals.ts'
 import type { LinkConnection } from './link-transport.ts'
 
 /** The messages of a peer that ask for something here. */

@@ -3,14 +3,7 @@
  * process there. It knows which links are open, and keeps the calls that a link has not taken, or
  * that may be repeated, until there is another link or their time ends.
  */
-import {
-  type AnyMessages,
-  isMoved,
-  linkFull,
-  type Member,
-  type OtherMembers,
-  type Reach,
-} from '../../actors/index.ts'
+
 import { KeelsonError } from '../../errors.ts'
 import {
   type ChildSpec,
@@ -31,12 +24,14 @@ import {
   type System,
   send,
 } from '../../runtime/index.ts'
+import type { AnyMessages, Member, MemberLinks, Reach } from '../../supervisors/index.ts'
 import { FormerOwners } from './former-owners.ts'
 import { KeptCalls, type Place, unknownOutcome } from './kept-calls.ts'
 import type { LinkEnd, LinkWaits } from './link.ts'
 import { type Greeting, isIdentifier, nameMax } from './link-message.ts'
 import type { OutboxLimits } from './link-outbox.ts'
 import type { OpenLink, Unsent } from './link-process.ts'
+import { isMoved, linkFull } from './link-refusals.ts'
 import type { LinkTransport } from './link-transport.ts'
 import { MemberDirectory } from './member-directory.ts'
 import { Refusals } from './refusals.ts'
@@ -78,7 +73,7 @@ const lastWaitMs = 1_000
 const waitingMax = 1_024
 
 /** The members of a cluster. */
-export class Members implements Linked, OtherMembers {
+export class Members implements Linked, MemberLinks {
   readonly named: Linked['named']
   readonly cluster: string
   readonly member: string
@@ -104,6 +99,7 @@ export class Members implements Linked, OtherMembers {
   /** This member closes, and no longer waits for owners of shards. */
   #hasGivenUp = false
   #whenGivenUp: () => void = () => undefined
+  /** Resolves when this member closes and waits no longer for shards that nobody has. */
   readonly givenUp = new Promise<void>((resolve) => (this.#whenGivenUp = resolve))
   #board: Ref<BoardMessages> | undefined
 
@@ -188,6 +184,7 @@ export class Members implements Linked, OtherMembers {
     return this.#waits.add(member, () => this.#open.has(member), ms, signal)
   }
 
+  /** The name of the member that has the shard open; `undefined`: nobody now, as far as it is known. */
   ownerOf(shard: number): string | undefined {
     return this.#ownership.ownerOf(shard)
   }
@@ -207,10 +204,12 @@ export class Members implements Linked, OtherMembers {
       await new Promise<void>((resolve) => this.#onAnswered.push(resolve))
   }
 
+  /** Whether this member has it. */
   isHere(shard: number): boolean {
     return this.#ownership.own.has(shard)
   }
 
+  /** Calls `listener` with each shard that has another owner, or none. Returns a function that ends this. */
   onMoved(listener: (shard: number) => void): () => void {
     return this.#ownership.onMoved(listener)
   }
@@ -221,6 +220,12 @@ export class Members implements Linked, OtherMembers {
     return () => void this.#onUnlinked.delete(listener)
   }
 
+  /**
+   * The ref of the process with that name at the owner of the shard, looked up at each use. A call
+   * waits within its time while there is no owner, and a minute if it has no deadline. Then it
+   * rejects with `SHARD_DOWN` (`details.state`: `elsewhere`), and with `BUSY` if 1,024 wait. A cast waits with them, for 30 s.
+   * The rest is as of `Member.ref`, and a call with an `id` is repeated at the next owner.
+   */
   refOf<M = unknown, S = unknown>(shard: number, target: string): Ref<M, S> {
     expectName(target, `the owner of shard ${shard}`)
     const title = `${target} at the owner of shard ${shard}`
@@ -228,6 +233,10 @@ export class Members implements Linked, OtherMembers {
     return refOfName(this.#system, title, () => directory) as Ref<M, S>
   }
 
+  /**
+   * Sends a call or a cast to the process with that name at the owner of the shard. It was for one
+   * that was here. While there is no owner, calls are kept, and 65,536 casts.
+   */
   pass(shard: number, target: string, message: Message): void {
     this.#keep(shard, { message, target, shard })
   }
@@ -254,10 +263,12 @@ export class Members implements Linked, OtherMembers {
     this.#system.clock.after(lastWaitMs, giveUp, { holdsProcess: false })
   }
 
+  /** Whether earlier messages to its owner wait: later ones wait until these are sent, also if it is here. */
   hasWaiting(shard: number): boolean {
     return this.#former.owe(shard) || this.#kept.has(shard) || this.#waits.count(shard) > 0
   }
 
+  /** Whether nobody has it, and nobody is waited for: this member closes. */
   isLost(shard: number): boolean {
     return this.#hasGivenUp && this.ownerOf(shard) === undefined
   }

@@ -4,14 +4,7 @@
  * senders keeps its own. Its calls here, and its monitors, are bounded. It is apart from its only
  * importer, the switchboard, which knows peers and no messages.
  */
-import {
-  type AnyMessages,
-  isMoved,
-  linkFull,
-  MembersCast,
-  movedError,
-  type Reach,
-} from '../../actors/index.ts'
+
 import type { Cancel } from '../../clock.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import {
@@ -20,6 +13,7 @@ import {
   callNow,
   callOfPeer,
   castMessage,
+  Envelope,
   type ExitReason,
   kinds,
   type Positioned,
@@ -29,15 +23,17 @@ import {
   type TraceOrigin,
   tracerOf,
 } from '../../runtime/index.ts'
+import type { AnyMessages, Reach } from '../../supervisors/index.ts'
 import type { Link, PeerRequest, PeerService } from './link.ts'
 import { linkKinds } from './link-message.ts'
+import { isMoved, linkFull, movedError } from './link-refusals.ts'
 
 type Request<K extends number> = Extract<PeerRequest, { readonly kind: K }>
 
 type SendRequest = Request<typeof linkKinds.cast | typeof linkKinds.info>
 
 /** A cast of a peer. */
-export class PeerCast extends MembersCast {
+export class PeerCast extends Envelope {
   readonly #link: Link
   readonly #target: string
   readonly #order: number
@@ -49,8 +45,8 @@ export class PeerCast extends MembersCast {
     this.#order = order
   }
 
-  /** As `Link.giveBack`. */
-  override giveBack(shard: number): boolean {
+  /** The shard has left before the cast was handled: its sender sends it to the next owner. False: it does not. */
+  giveBack(shard: number): boolean {
     return this.#link.giveBack(shard, this.#target, this.#order, this)
   }
 }

@@ -4,7 +4,7 @@
  * A connection becomes a link when both have greeted, and then has a process. It is apart from
  * `members.ts`, which code of users reaches, because it is a process.
  */
-import type { Reach } from '../../actors/index.ts'
+
 import { backoffMs } from '../../clock.ts'
 import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
 import {
@@ -22,6 +22,7 @@ import {
   tracerOf,
   worker,
 } from '../../runtime/index.ts'
+import type { Reach } from '../../supervisors/index.ts'
 import { Link, type LinkEnd } from './link.ts'
 import { type Greeting, knownKinds } from './link-message.ts'
 import type { OutboxLimits } from './link-outbox.ts'

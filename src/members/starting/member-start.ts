@@ -369,14 +369,14 @@ export class RunningMember {
   get words(): LeaseWords {
     if (!this.#app) return {}
     const { shards } = this.#app
-    const { members, cluster, readiness } = this.#app[innerParts]
+    const { way, cluster, readiness } = this.#app[innerParts]
     const down = shards.filter(({ phase }) => phase.kind === 'down').map(({ index }) => index)
     const follows = cluster?.().follows
     return {
       ...(down.length > 0 && { down }),
       ...(follows && { follows }),
       ...(readiness.state === 'closing' && { closes: true }),
-      ...(members && { links: members.others.filter((member) => members.isLinked(member)) }),
+      ...(way && { links: way.others.filter((member) => way.isLinked(member)) }),
     }
   }
 

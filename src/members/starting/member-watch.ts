@@ -4,13 +4,14 @@
  * it, one at a time. Where the members see each other, and where it is written which one has a shard,
  * is what `MemberDirectory` says. So it is apart from `folder-member.ts`, where that is a folder.
  */
-import { ElsewhereActors, instanceName, RemoteShards, type WorkLedger } from '../../actors/index.ts'
+import { instanceName, type WorkLedger } from '../../actors/index.ts'
 import type { Cancel, Clock } from '../../clock.ts'
 import { reasonText } from '../../errors.ts'
 import type {
   FolderClaim,
   InstanceParts,
   Linkable,
+  MemberWays,
   Shard,
   ShardMoves,
   SharedFolder,
@@ -24,6 +25,9 @@ import {
   type SeenMembers,
   shardsToClaim,
 } from '../placement/shard-placement.ts'
+import { ElsewhereActors } from '../routing/elsewhere-actors.ts'
+import { answerMembers } from '../routing/owner-answers.ts'
+import { RemoteShards } from '../routing/remote-shards.ts'
 import type { MemberDirectory } from '../sharing/member-directory.ts'
 import type { ShardCopies } from '../sharing/shard-copies.ts'
 import { HandOver } from './hand-over.ts'
@@ -63,8 +67,7 @@ export const sharing = (parts: SharingParts): SharedFolder => {
     has: (shard) => directory.own.has(shard),
     ...(ledger && { ledger }),
     link: (to) => linked(to, parts),
-    elsewhere: (owners) => (entities) => new ElsewhereActors(entities, owners),
-    client: (remote) => new RemoteShards({ ...remote, copies }),
+    answer: answerMembers,
     onRun: (moves, running) => {
       const { way } = running
       if (!way) throw new Error('a member asks the others')
@@ -89,11 +92,11 @@ export const sharing = (parts: SharingParts): SharedFolder => {
   }
 }
 
-/** The links to the other members, which are told what is open here. */
+/** The links to the other members, which are told what is open here, and the ways over them. */
 const linked = (
   { system, instance, shards, ending, reach }: Linkable,
-  { directory, name, member, transport, admits, watch }: SharingParts,
-): Members => {
+  { directory, name, member, transport, admits, watch, copies }: SharingParts,
+): MemberWays => {
   const { incarnation } = directory
   const members = new Members({
     system,
@@ -114,7 +117,11 @@ const linked = (
   }
   ending.addEventListener('abort', leave, { once: true })
   watch.follows(members)
-  return members
+  return {
+    links: members,
+    client: new RemoteShards({ system, instance, shards, members, ending, copies }),
+    elsewhere: (entities) => new ElsewhereActors(entities, members),
+  }
 }
 
 /** Tells the other members of each change of a shard, until the instance ends. */

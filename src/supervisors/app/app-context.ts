@@ -20,8 +20,6 @@ import {
   InstanceStreams,
   Journal,
   LmdbWriterHandle,
-  type Member,
-  type OtherMembers,
   type PastOptions,
   type PastPage,
   ProjectionView,
@@ -46,6 +44,7 @@ import type { AppContext, Registry } from '../../runtime/index.ts'
 import type { Readiness } from '../tree/readiness.ts'
 import { type DurableActors, durableActors } from '../users-tree/durable-parts.ts'
 import { type Health, type HealthParts, reportedHealth } from './health.ts'
+import type { Member, MemberLinks } from './member-links.ts'
 import { type HealthOfAll, healthOfAll } from './members-health.ts'
 
 /** The key of the parts of an instance in its handles, which is for the project's own code. */
@@ -164,7 +163,7 @@ export type InstanceParts = HealthParts & {
   readonly backups: BackupParts
   readonly readiness: Readiness
   /** The other members of a folder, and the owner of each shard. */
-  readonly members: OtherMembers | undefined
+  readonly members: MemberLinks | undefined
   /** When this process began to start it, in ms since 1970. */
   readonly since: number
   /** Aborted when the instance closes. */

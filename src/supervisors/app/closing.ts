@@ -5,7 +5,7 @@
  * part that is late is cut off, as by a kill, and reported.
  */
 
-import { type Access, leaveNow, type OtherMembers } from '../../actors/index.ts'
+import { type Access, leaveNow } from '../../actors/index.ts'
 import { leftUntil } from '../../clock.ts'
 import { isGone, KeelsonError, reasonText } from '../../errors.ts'
 import {
@@ -21,6 +21,7 @@ import type { Shard } from '../tree/shard.ts'
 import { treeNames } from '../tree/shard-tree.ts'
 import { durableActors } from '../users-tree/durable-parts.ts'
 import type { AppContext } from './app-context.ts'
+import type { MemberLinks } from './member-links.ts'
 
 /** The work that the deadline of `close` cut off. */
 export type CutOff =
@@ -53,7 +54,7 @@ export type Closable = {
   readonly inside: AppContext
   readonly insideAccess: Access
   /** The other members of its folder. They send no more calls to actors here. */
-  readonly members: Pick<OtherMembers, 'answered'> | undefined
+  readonly members: Pick<MemberLinks, 'answered'> | undefined
 }
 
 /** Closes an instance whose callers outside are refused already. */

@@ -9,7 +9,6 @@ import { resolve } from 'node:path'
 import {
   Access,
   Allowance,
-  type AnyMessages,
   type ClockJump,
   Entities,
   emit,
@@ -34,8 +33,8 @@ import { type App, closeShards, runningApp } from '../app/app.ts'
 import { appContext, type InstanceParts, innerParts } from '../app/app-context.ts'
 import { drainShard, within } from '../app/closing.ts'
 import { CrashLoops } from '../app/crash-loops.ts'
+import type { AnyMessages } from '../app/member-links.ts'
 import { MemberReports } from '../app/member-reports.ts'
-import { answerMembers } from '../app/owner-answers.ts'
 import { endSpent } from '../app/spent-trees.ts'
 import { endShard, instanceTree, openArrived } from '../tree/instance-tree.ts'
 import { Readiness } from '../tree/readiness.ts'
@@ -271,7 +270,7 @@ const run = async (inspected: Inspected): Promise<App> => {
   const parts = instanceParts(inspected, isClosing, ending.signal)
   const { readiness } = parts
   const inside = appContext(parts, insideAccess)
-  if (parts.way) answerMembers(parts.way, parts, inside)
+  if (parts.way) ports.shared?.answer(parts.way, parts, inside)
   let begun: (app: App) => void = () => undefined
   const started = new Promise<App>((resolve) => {
     begun = resolve
@@ -366,21 +365,21 @@ const instanceParts = (
     holder: Buffer.from(system.clock.randomBytes(16)).toString('hex'),
   }
   const readiness = new Readiness(system, shards, Boolean(app))
-  const members = ports.shared?.link({
+  const ways = ports.shared?.link({
     system,
     instance,
     shards,
     ending,
     reach: (name) => entities.meant<AnyMessages>(name) ?? system.to(name as Name<AnyMessages>),
   })
-  const way = members && ports.shared?.client({ system, instance, shards, members, ending })
+  const way = ways?.client
   for (const shard of shards) shard.way = way
   const entities: Entities = new Entities(system, instance, shards, {
     isClosing,
     isStoreAlone: app === false,
     isStarting: () => readiness.isTreeStarting,
     scanTurns: makeScanner(ending),
-    elsewhere: members && ports.shared?.elsewhere(members),
+    elsewhere: ways?.elsewhere,
     ledger: ports.shared?.ledger,
   })
   return {
@@ -403,7 +402,7 @@ const instanceParts = (
     },
     readiness,
     crashLoops: new CrashLoops(system, instance, ending),
-    members,
+    members: ways?.links,
     way,
     reports: way && new MemberReports(system, way, ending),
     cluster: ports.ownership?.health,

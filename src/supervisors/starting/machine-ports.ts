@@ -1,14 +1,5 @@
 /** The ports of an instance to the outside, and those of this machine: its disk, threads, LMDB. */
-import type {
-  Elsewhere,
-  Entities,
-  OtherMembers,
-  Reach,
-  RemoteShards,
-  ShardClient,
-  ShardOwners,
-  WorkLedger,
-} from '../../actors/index.ts'
+import type { Elsewhere, Entities, ShardClient, WorkLedger } from '../../actors/index.ts'
 import { type Clock, systemClock } from '../../clock.ts'
 import type { ChildSpec } from '../../runtime/index.ts'
 import {
@@ -35,8 +26,9 @@ import {
   threadTurnScanner,
 } from '../../storage/index.ts'
 import type { App } from '../app/app.ts'
-import type { InstanceParts } from '../app/app-context.ts'
+import type { AppContext, InstanceParts } from '../app/app-context.ts'
 import type { ClusterHealth } from '../app/cluster-health.ts'
+import type { MemberLinks, Reach } from '../app/member-links.ts'
 import type { FolderClaim } from './folder-claim.ts'
 
 /** The ports of an instance to the outside. */
@@ -79,11 +71,9 @@ export type SharedFolder = {
   /** Its notes of steps and alarms, for the next owners of its shards. */
   readonly ledger?: WorkLedger
   /** Makes the links to the other members. They are told which of the shards are open here. */
-  readonly link: (to: Linkable) => OtherMembers
-  /** Makes the lookup of actors at the owners of their shards. */
-  readonly elsewhere: (owners: ShardOwners) => (entities: Entities) => Elsewhere
-  /** Makes the way to the shards of others. */
-  readonly client: (parts: ConstructorParameters<typeof RemoteShards>[0]) => ShardClient
+  readonly link: (to: Linkable) => MemberWays
+  /** Answers the others about the shards here from now on. `app`: the handles of the user's processes. */
+  readonly answer: (way: ShardClient, parts: InstanceParts, app: AppContext) => void
   /** The instance runs, and its shards may come and go. */
   readonly onRun: (moves: ShardMoves, running: InstanceParts) => void
   /** The instance is to close: gives its shards to members that stay, for at most `ms`. Never rejects. */
@@ -92,6 +82,14 @@ export type SharedFolder = {
   readonly follows?: () => NonNullable<ClusterHealth['follows']>
   /** The instance has ended. Resolves when nothing else uses the folder. Never rejects. */
   readonly ended: () => Promise<void>
+}
+
+/** The links to the other members, and the ways over them. */
+export type MemberWays = {
+  readonly links: MemberLinks
+  readonly client: ShardClient
+  /** Makes the lookup of actors at the owners of their shards. */
+  readonly elsewhere: (entities: Entities) => Elsewhere
 }
 
 /** How shards come to a running instance, and leave it. */

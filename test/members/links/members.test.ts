@@ -1,6 +1,5 @@
 /** A process at another member answers, and is watched, as one here. */
 import { afterEach, describe, expect, test } from 'vitest'
-import type { Reach } from '../../../src/actors/core/shard-client.ts'
 import { KeelsonError } from '../../../src/errors.ts'
 import {
   type BareContext,
@@ -13,6 +12,7 @@ import {
   refOfName,
   send,
 } from '../../../src/runtime/index.ts'
+import type { Reach } from '../../../src/supervisors/app/member-links.ts'
 import {
   type DeskMessages,
   deskAt,

@@ -1,6 +1,5 @@
 /** Refs of processes at the owner of a shard lead to whoever has it, and calls wait for one. */
 import { afterEach, describe, expect, test } from 'vitest'
-import { movedError } from '../../../src/actors/core/shard-client.ts'
 import { KeelsonError } from '../../../src/errors.ts'
 import {
   linkKinds,
@@ -9,6 +8,7 @@ import {
   replyFrame,
   returnedFrame,
 } from '../../../src/members/links/link-message.ts'
+import { movedError } from '../../../src/members/links/link-refusals.ts'
 import { Ownership } from '../../../src/members/links/shard-owners.ts'
 import { call, cast, name, processOf, type Ref } from '../../../src/runtime/index.ts'
 import {

@@ -15,7 +15,7 @@ import { FolderMembers } from '../../support/worlds/folder-members.ts'
 import { simulated } from '../../support/worlds/simulated-instance.ts'
 
 const ownersAt = (app: App): (string | undefined)[] =>
-  app.shards.map(({ index }) => app[innerParts].members?.ownerOf(index))
+  app.shards.map(({ index }) => app[innerParts].way?.ownerOf(index))
 
 test('members of a folder know who has each shard', async () => {
   const names = ['a', 'b', 'c']
@@ -41,7 +41,7 @@ test('a member that closes alone says that it has no shard, before it gives them
   const world = new FolderMembers(['a', 'b'])
   const [a, b] = (await world.start()) as [App, App]
   const told: number[] = []
-  a[innerParts].members?.onMoved((shard) => told.push(shard))
+  a[innerParts].way?.onMoved((shard) => told.push(shard))
   // It takes no shards, because it closes too.
   a[innerParts].readiness.end()
   const closing = b.close()

@@ -390,8 +390,8 @@ test('a shard that recovers while it leaves is at no member until it stays, and 
         owner.system.kill(name(`applier(${shard.index})`))
         const stay = shard.stay.bind(shard)
         vi.spyOn(shard, 'stay').mockImplementationOnce(() => {
-          shown.push(owner[innerParts].members?.ownerOf(shard.index))
-          shown.push(other[innerParts].members?.ownerOf(shard.index))
+          shown.push(owner[innerParts].way?.ownerOf(shard.index))
+          shown.push(other[innerParts].way?.ownerOf(shard.index))
           stay()
           // It does not leave again at once.
           void shard.parts.snapshotTurns.takeForBackup()

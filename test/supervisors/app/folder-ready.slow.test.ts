@@ -1,9 +1,9 @@
 /** The beginning of a watch: its positions are fixed by the owners before it says that it has begun. */
 import { beforeEach, expect, test } from 'vitest'
 import type { Answerer } from '../../../src/actors/core/shard-client.ts'
-import type { RemoteShards } from '../../../src/actors/routing/remote-shards.ts'
 import { flow, flows, workflow } from '../../../src/flow/index.ts'
 import { call, type DurableServer, entity, reply, supervisor } from '../../../src/index.ts'
+import type { RemoteShards } from '../../../src/members/routing/remote-shards.ts'
 import { shardOf } from '../../../src/storage/values/key.ts'
 import type { App } from '../../../src/supervisors/index.ts'
 import { FolderMembers } from '../../support/worlds/folder-members.ts'

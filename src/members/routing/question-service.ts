@@ -2,12 +2,16 @@
  * The answers of this member to the questions of others: a process that answers with what the parts of
  * this one have registered. It is apart from `remote-shards.ts`: the one asks, the other answers.
  */
+import {
+  type Answerer,
+  answerWith,
+  instanceName,
+  isIgnored,
+  isRecord,
+  isText,
+} from '../../actors/index.ts'
 import { KeelsonError } from '../../errors.ts'
 import { type GenServer, type Name, noReply } from '../../runtime/index.ts'
-import { answerWith } from '../core/answering.ts'
-import { isIgnored, isRecord, isText } from '../core/payload-check.ts'
-import type { Answerer } from '../core/shard-client.ts'
-import { instanceName } from '../core/shard-name.ts'
 
 /** The questions of other members. */
 export type Messages = {

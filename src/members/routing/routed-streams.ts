@@ -7,14 +7,21 @@
 
 import { Readable } from 'node:stream'
 import { types } from 'node:util'
+import {
+  chunksOf,
+  isCount,
+  isRecord,
+  isText,
+  piecesOf,
+  type RoutedStream,
+  type ShardClient,
+  type StreamTo,
+  type WritingShard,
+} from '../../actors/index.ts'
 import { againPauses, backoffMs, leftUntil, passed } from '../../clock.ts'
 import { invalidArgument, isKeelsonError, KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
 import { encodeFrame, encodeValue } from '../../storage/index.ts'
-import { isCount, isRecord, isText } from '../core/payload-check.ts'
-import type { RoutedStream, ShardClient, StreamTo } from '../core/shard-client.ts'
-import { chunksOf, piecesOf } from '../store/stream-source.ts'
-import type { WritingShard } from '../writing/writing-shard.ts'
 import { readFailure, writeFailure } from './routed-outcome.ts'
 
 /** The bytes of one piece. */

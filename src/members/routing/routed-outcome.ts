@@ -2,8 +2,9 @@
  * The meaning of a failed call to the owner of a shard for its write, read or question: whether it
  * may be repeated, and which error its caller gets. Pure.
  */
+
 import { type ErrorCode, isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
-import { isLinkFull } from '../core/shard-client.ts'
+import { isLinkFull } from '../links/link-refusals.ts'
 
 /** Codes that say: nothing has happened, and another owner, or a later moment, may do it. */
 const undone: readonly ErrorCode[] = [

@@ -1,13 +1,13 @@
 /** What a failed call to the owner of a shard means for its write or read. */
 import { expect, test } from 'vitest'
-import { linkFull } from '../../../src/actors/core/shard-client.ts'
+import { KeelsonError } from '../../../src/errors.ts'
+import { linkFull } from '../../../src/members/links/link-refusals.ts'
 import {
   hasNoPlace,
   isUnowned,
   mayWriteAgain,
   writeFailure,
-} from '../../../src/actors/routing/routed-outcome.ts'
-import { KeelsonError } from '../../../src/errors.ts'
+} from '../../../src/members/routing/routed-outcome.ts'
 
 const error = (code: 'ELSEWHERE' | 'NOT_SUBMITTED' | 'SHARD_DOWN', details: object = {}) =>
   new KeelsonError(code, 'x', { details: { ...details } })

@@ -1,15 +1,13 @@
 /**
  * The answers of this member to others about its shards: the calls of `app.control`, `wal`, `lmdbWriter`,
- * `batcher` and `projection` for a shard that is here, as they are made here. It is apart from
- * `app-context.ts`, because an instance without members answers nobody.
+ * `batcher` and `projection` for a shard that is here, as they are made here. Rooms that keep their
+ * own questions answer them with functions that are called here (`answerBackups`, `answerPages`).
  */
 import {
   Access,
   answerBackups,
   answerPages,
   answerProjections,
-  answerReaders,
-  answerStreams,
   answerTotals,
   blockedHere,
   Control,
@@ -30,10 +28,16 @@ import {
 } from '../../actors/index.ts'
 import { invalidArgument } from '../../errors.ts'
 import { type EventPayload, readEventPayload } from '../../storage/index.ts'
-import type { Shard } from '../tree/shard.ts'
-import { type AppContext, type InstanceParts, streamsOf } from './app-context.ts'
-import { healthOf } from './health.ts'
-import { answerHealth } from './member-reports.ts'
+import {
+  type AppContext,
+  answerHealth,
+  healthOf,
+  type InstanceParts,
+  type Shard,
+  streamsOf,
+} from '../../supervisors/index.ts'
+import { answerReaders } from './shard-readers.ts'
+import { answerStreams } from './shard-streams.ts'
 
 type Given = readonly unknown[]
 

@@ -8,6 +8,23 @@
  */
 
 import type { Readable } from 'node:stream'
+import {
+  Allowance,
+  type Answerer,
+  bytesCounted,
+  type CheckedWrite,
+  type CopiedRows,
+  checkCount,
+  commandsIn,
+  Gate,
+  type JournalShard,
+  type RoutedStream,
+  type RoutedWrite,
+  type ShardClient,
+  type StreamTo,
+  type WritingShard,
+  watchesBegun,
+} from '../../actors/index.ts'
 import { againPauses, backoffMs, leftUntil, passed } from '../../clock.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import {
@@ -19,22 +36,7 @@ import {
   worker,
 } from '../../runtime/index.ts'
 import { encodeFrame, type FrameUnits, type StoredValue } from '../../storage/index.ts'
-import { Allowance } from '../admission/allowance.ts'
-import { Gate } from '../admission/gate.ts'
-import { watchesBegun } from '../core/at-owner.ts'
-import type {
-  Answerer,
-  CheckedWrite,
-  CopiedRows,
-  OtherMembers,
-  RoutedStream,
-  RoutedWrite,
-  ShardClient,
-  StreamTo,
-} from '../core/shard-client.ts'
-import { bytesCounted, checkCount, commandsIn } from '../core/write-weight.ts'
-import type { JournalShard } from '../journal/journal-shard.ts'
-import type { WritingShard } from '../writing/writing-shard.ts'
+import type { Members } from '../links/members.ts'
 import * as QuestionService from './question-service.ts'
 import {
   closing,
@@ -61,7 +63,7 @@ export type RemoteParts = {
   readonly instance: string
   readonly shards: readonly JournalShard[]
   /** The links to the others. */
-  readonly members: OtherMembers
+  readonly members: Members
   /** Aborted when this member closes. */
   readonly ending: AbortSignal
   readonly copies?: CopiedRows | undefined
@@ -101,7 +103,7 @@ export class RemoteShards implements ShardClient {
   readonly #parts: RemoteParts
   readonly #system: System
   readonly #shards: readonly JournalShard[]
-  readonly #members: OtherMembers
+  readonly #members: Members
   readonly #answerers = new Map<string, Answerer>()
   readonly #total = new Allowance(allMax.bytes, allMax.commands)
   readonly #ways = new Map<number, Way>()

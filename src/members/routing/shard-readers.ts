@@ -1,23 +1,33 @@
 /**
  * The watches of other members in the shards here. Each is kept between two questions of its reader, so
  * that a reader that follows gets each change as it was. A question is answered again with what it was
- * answered before, so a lost answer loses and doubles nothing.
+ * answered before, so a lost answer loses and doubles nothing. It is apart from `owner-answers.ts`, whose
+ * other questions are kept by nobody.
  */
 
-import { invalidArgument, KeelsonError } from '../../errors.ts'
-import { ownOf } from '../../own-names.ts'
-import type { System } from '../../runtime/index.ts'
-import { isCount, isFlag, isIgnored, isOptional, isRecord, isText } from '../core/payload-check.ts'
-import { checkLinked, type ShardClient, sentBytesMax } from '../core/shard-client.ts'
 import {
   type AskedItems,
   answerMs,
+  checkLinked,
+  isCount,
+  isFlag,
+  isIgnored,
+  isOptional,
+  isRecord,
+  isText,
   type SentItem,
   type SentItems,
+  type ShardClient,
+  type ShardWatch,
+  sentBytesMax,
+  type Watched,
+  type WatchSource,
+  type WritingShard,
   watchHere,
-} from '../store/routed-watch.ts'
-import type { ShardWatch, Watched, WatchSource } from '../store/shard-watch.ts'
-import type { WritingShard } from '../writing/writing-shard.ts'
+} from '../../actors/index.ts'
+import { invalidArgument, KeelsonError } from '../../errors.ts'
+import { ownOf } from '../../own-names.ts'
+import type { System } from '../../runtime/index.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: the items of each kind are others
 type AnyItem = any

@@ -3,6 +3,8 @@
  * calls that it makes. Messages in their mailboxes, and new ones, go to the next owner. It is apart from
  * `elsewhere-actors.ts`, which says where a message goes.
  */
+
+import type { Entities, JournalShard } from '../../actors/index.ts'
 import { passed } from '../../clock.ts'
 import {
   type ChildSpec,
@@ -18,9 +20,9 @@ import {
   terminateChild,
 } from '../../runtime/index.ts'
 import { workerKind } from '../../storage/index.ts'
-import { MembersCast, movedError, type ShardOwners } from '../core/shard-client.ts'
-import type { ActorShard } from '../turns/actor-shard.ts'
-import type { Entities } from './entities.ts'
+import { movedError } from '../links/link-refusals.ts'
+import type { Members } from '../links/members.ts'
+import { PeerCast } from '../links/peer-service.ts'
 
 /**
  * All calls made here are taken until the actors have handled what they had at the beginning, or for
@@ -48,8 +50,8 @@ export type LeavingWorker = {
 /** The shard, and its actors. */
 export type LeavingTerms = {
   readonly entities: Entities
-  readonly owners: ShardOwners
-  readonly shard: ActorShard
+  readonly owners: Members
+  readonly shard: JournalShard
   /** Its durable workers, by their names. */
   readonly workers: () => ReadonlyMap<string, LeavingWorker>
   /** As of `Elsewhere.leave`. */
@@ -171,7 +173,7 @@ export class LeavingActors {
     if ((kind !== kinds.call && kind !== kinds.cast) || message.name.startsWith('$')) return false
     const target = this.#entityOf(process)
     // A peer sends its messages again, in its own order.
-    if (message instanceof MembersCast && message.giveBack(shard.index)) return true
+    if (message instanceof PeerCast && message.giveBack(shard.index)) return true
     if (isCall(message)) {
       if (isOwn(message.maker as Process | undefined)) return false
       message.list?.remove(message)

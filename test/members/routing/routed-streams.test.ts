@@ -1,10 +1,10 @@
 /** Streams of values at other members, as they ask for them. */
 import { expect, test } from 'vitest'
 import type { ShardClient } from '../../../src/actors/core/shard-client.ts'
-import { streamFrom } from '../../../src/actors/routing/routed-streams.ts'
 import type { WritingShard } from '../../../src/actors/writing/writing-shard.ts'
 import { virtualClock } from '../../../src/clock.ts'
 import { KeelsonError } from '../../../src/errors.ts'
+import { streamFrom } from '../../../src/members/routing/routed-streams.ts'
 import { createSystem } from '../../../src/runtime/index.ts'
 
 test('one whose beginning was answered too late is ended where it may have begun, not at the next owner alone', async () => {

@@ -1,6 +1,6 @@
 /** Writes to a shard elsewhere that its owner refuses: which are sent again, and when. */
 import { expect, test } from 'vitest'
-import { type SentWrite, WriteOrder } from '../../../src/actors/routing/write-order.ts'
+import { type SentWrite, WriteOrder } from '../../../src/members/routing/write-order.ts'
 import { testGate } from '../../support/worlds/test-gate.ts'
 
 /** Writes to a gate; what was decided about those that were refused, in order. */

@@ -1,7 +1,7 @@
 /** What another member sends about the store is checked: nothing that the store would not write gets in. */
 import { describe, expect, test } from 'vitest'
-import { storedIn, unitIn, writeAnswerIn } from '../../../src/actors/routing/store-message.ts'
-import * as StoreService from '../../../src/actors/routing/store-service.ts'
+import { storedIn, unitIn, writeAnswerIn } from '../../../src/members/routing/store-message.ts'
+import * as StoreService from '../../../src/members/routing/store-service.ts'
 import { call } from '../../../src/runtime/index.ts'
 import {
   type Command,

@@ -5,6 +5,7 @@
 
 import { isUtf8 } from 'node:buffer'
 import { types } from 'node:util'
+import type { CheckedWrite } from '../../actors/index.ts'
 import { invalidArgument, isKeelsonError, KeelsonError } from '../../errors.ts'
 import {
   type Command,
@@ -27,7 +28,6 @@ import {
   valuesOfUnit,
   valueTags,
 } from '../../storage/index.ts'
-import type { CheckedWrite } from '../core/shard-client.ts'
 
 /** A write, as its caller sends it to the owner of the shard. */
 export type WriteRequest = CheckedWrite & {

@@ -5,8 +5,8 @@
  * answer. It is sent again, in the order of the calls, if none after it was taken. It is apart from
  * `remote-shards.ts`: the order of one shard, which a test has without members.
  */
+import type { Gate } from '../../actors/index.ts'
 import { againPauses, backoffMs, type Cancel, type Clock } from '../../clock.ts'
-import type { Gate } from '../admission/gate.ts'
 
 const moving = 'moving'
 

@@ -1,20 +1,27 @@
 /**
  * The streams of other members to and from the shards here. Each is as one of a caller here, which takes
  * or gives a piece when it is asked. It ends with the link to its member, so that what was streamed in
- * leaves nothing, and what is streamed out holds nothing.
+ * leaves nothing, and what is streamed out holds nothing. It is apart from `owner-answers.ts`, as
+ * `shard-readers.ts` is.
  */
+
 import { PassThrough, type Readable } from 'node:stream'
 import { types } from 'node:util'
+import {
+  checkedKey,
+  checkedOffset,
+  checkLinked,
+  checkWrite,
+  granted,
+  isCount,
+  ownWriteOptions,
+  type ShardClient,
+  streamIn,
+  streamOut,
+  type WritingShard,
+} from '../../actors/index.ts'
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
-import { checkedKey } from '../core/argument-check.ts'
-import { isCount } from '../core/payload-check.ts'
-import { checkLinked, type ShardClient } from '../core/shard-client.ts'
-import { checkedOffset } from '../store/store-commands.ts'
-import { granted } from '../store/store-writing.ts'
-import { streamIn, streamOut } from '../store/value-streams.ts'
-import { checkWrite, ownWriteOptions } from '../writing/write-options.ts'
-import type { WritingShard } from '../writing/writing-shard.ts'
 import { pieceBytes } from './routed-streams.ts'
 import { unitIn } from './store-message.ts'
 

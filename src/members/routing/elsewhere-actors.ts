@@ -4,6 +4,29 @@
  * an instance without members has none.
  */
 
+import {
+  Access,
+  answerWith,
+  differenceOf,
+  type Elsewhere,
+  type Entities,
+  EntityHandle,
+  historyOf,
+  type Identity,
+  instanceName,
+  isElsewhere,
+  isList,
+  isOneOf,
+  isRecord,
+  isText,
+  type JournalShard,
+  type OwnersQuestion,
+  type PastOptions,
+  type RowsOptions,
+  rowsHere,
+  sentPageOf,
+  sentRowOf,
+} from '../../actors/index.ts'
 import { isGone, KeelsonError, reasonText } from '../../errors.ts'
 import { ownOf } from '../../own-names.ts'
 import {
@@ -33,18 +56,8 @@ import {
   worker,
 } from '../../runtime/index.ts'
 import { checkEntityId, workerKind } from '../../storage/index.ts'
-import { Access } from '../core/access.ts'
-import { answerWith } from '../core/answering.ts'
-import { isList, isOneOf, isRecord, isText } from '../core/payload-check.ts'
-import { movedError, type ShardOwners } from '../core/shard-client.ts'
-import { instanceName } from '../core/shard-name.ts'
-import type { ActorShard } from '../turns/actor-shard.ts'
-import type { Identity } from '../turns/memory.ts'
-import type { RowsOptions } from '../turns/own-rows.ts'
-import { type Elsewhere, type Entities, isElsewhere, type OwnersQuestion } from './entities.ts'
-import { EntityHandle } from './entity-handle.ts'
-import { differenceOf, historyOf, type PastOptions } from './entity-history.ts'
-import { rowsHere, sentPageOf, sentRowOf } from './entity-rows.ts'
+import { movedError } from '../links/link-refusals.ts'
+import type { Members } from '../links/members.ts'
 import { LeavingActors, type LeavingWorker } from './leaving-actors.ts'
 
 type Names = Directory<Process>
@@ -53,7 +66,7 @@ type Names = Directory<Process>
 const actorName = /^(\$?[a-z][\w-]*)\/(.+)$/s
 
 /** A durable worker that has begun here, or would have: how its supervisor starts it again. */
-type Begun = LeavingWorker & { readonly shard: ActorShard }
+type Begun = LeavingWorker & { readonly shard: JournalShard }
 
 /** The one place of the waits for parts of the tree. */
 const parts = 'parts'
@@ -64,13 +77,13 @@ const hopsMax = 16
 /** The durable actors of an instance whose shards members have between them. */
 export class ElsewhereActors implements Elsewhere {
   readonly #entities: Entities
-  readonly #owners: ShardOwners
+  readonly #owners: Members
   /** The calls of other members that wait until a part of the tree has started. */
   readonly #partWaits: NameWaits
   /** The durable workers of the tree, by their names. */
   readonly #begun = new Map<string, Begun>()
 
-  constructor(entities: Entities, owners: ShardOwners) {
+  constructor(entities: Entities, owners: Members) {
     this.#entities = entities
     this.#owners = owners
     this.#partWaits = new NameWaits(kernelOf(entities.system))
@@ -105,7 +118,7 @@ export class ElsewhereActors implements Elsewhere {
    * that does a call of one, or from one that it has started. The actor may have to wait for it
    * before it can end.
    */
-  #isOwn(shard: ActorShard, sender: Process | undefined): boolean {
+  #isOwn(shard: JournalShard, sender: Process | undefined): boolean {
     let process = sender
     for (let hops = 0; process !== undefined && hops < hopsMax; hops++) {
       if (this.#isActorOf(shard, process)) return true
@@ -115,11 +128,11 @@ export class ElsewhereActors implements Elsewhere {
     return false
   }
 
-  #isOfLeaving(shard: ActorShard, sender: Process | undefined): boolean {
+  #isOfLeaving(shard: JournalShard, sender: Process | undefined): boolean {
     return shard.isLeaving && this.#isOwn(shard, sender)
   }
 
-  #isActorOf(shard: ActorShard, { label = '', name = '' }: Process): boolean {
+  #isActorOf(shard: JournalShard, { label = '', name = '' }: Process): boolean {
     const [, kind = ''] = actorName.exec(label) ?? []
     if (this.#entities.known.has(kind)) return this.#entities.shardOf(label) === shard
     return this.#begun.get(name)?.shard === shard
@@ -180,7 +193,7 @@ export class ElsewhereActors implements Elsewhere {
     }
   }
 
-  leave(shard: ActorShard, withinMs: number, isLast: boolean): Promise<boolean> {
+  leave(shard: JournalShard, withinMs: number, isLast: boolean): Promise<boolean> {
     const leaving = new LeavingActors({
       entities: this.#entities,
       owners: this.#owners,
@@ -202,7 +215,7 @@ export class ElsewhereActors implements Elsewhere {
     return call(service, 'ask', question, options)
   }
 
-  onArrival(listener: (shard: ActorShard) => void): () => void {
+  onArrival(listener: (shard: JournalShard) => void): () => void {
     return this.#owners.onMoved((index) => {
       const shard = this.#entities.shards[index]
       if (shard && !isElsewhere(shard) && this.#owners.isHere(index)) listener(shard)
@@ -279,9 +292,9 @@ class OnceItRuns extends Through {
 
 /** The messages that a closing member refuses go to the next owner. */
 class Leaving extends Through {
-  readonly #shard: ActorShard
+  readonly #shard: JournalShard
 
-  constructor(names: Names, shard: ActorShard) {
+  constructor(names: Names, shard: JournalShard) {
     super(names)
     this.#shard = shard
   }

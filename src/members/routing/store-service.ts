@@ -6,6 +6,27 @@
  */
 
 import { types } from 'node:util'
+import {
+  answerWith,
+  checkedKey,
+  checkSent,
+  checkWrite,
+  clearShard,
+  instanceName,
+  isCount,
+  isRecord,
+  isText,
+  isTime,
+  type JournalShard,
+  KeyPlacement,
+  loadValue,
+  naming,
+  placed,
+  settled,
+  shardAsked,
+  submit,
+  valueIn,
+} from '../../actors/index.ts'
 import { invalidArgument } from '../../errors.ts'
 import { type From, type GenServer, noReply, ok, type System } from '../../runtime/index.ts'
 import {
@@ -18,20 +39,6 @@ import {
   type UnitAnswer,
   valueTags,
 } from '../../storage/index.ts'
-import { answerWith } from '../core/answering.ts'
-import { checkedKey } from '../core/argument-check.ts'
-import { shardAsked } from '../core/at-owner.ts'
-import { isCount, isRecord, isText, isTime } from '../core/payload-check.ts'
-import { checkSent } from '../core/shard-client.ts'
-import { instanceName } from '../core/shard-name.ts'
-import type { JournalShard } from '../journal/journal-shard.ts'
-import { KeyPlacement } from '../store/key-placement.ts'
-import { placed, valueIn } from '../store/store-answers.ts'
-import { clearShard } from '../store/store-clearing.ts'
-import { naming } from '../store/value-reading.ts'
-import { loadValue } from '../store/value-streams.ts'
-import { checkWrite } from '../writing/write-options.ts'
-import { settled, submit } from '../writing/write-path.ts'
 import { unitIn, type WriteAnswer, type WriteRequest } from './store-message.ts'
 
 /** The questions of other members. */
