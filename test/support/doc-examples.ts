@@ -21,6 +21,7 @@ export const examplePages = [
   'docs/durable-failures.md',
   'docs/durable-lives.md',
   'docs/flow.md',
+  'docs/flow-reference.md',
   'docs/flow-queues.md',
   'docs/flow-queues-reference.md',
   'docs/flow-looking.md',
