@@ -18,7 +18,7 @@ export const about = 'durable streams over HTTP beside the reference server'
 
 const program = new URL('./streams/serving.mjs', import.meta.url)
 
-/** A server in a process of its own. */
+/** A server in another process. */
 class Player {
   #child
   client
@@ -269,7 +269,7 @@ export const run = async (options) => {
   installPeers()
   const results = []
   for (const each of present) {
-    // Servers of their own: what one case leaves behind is nothing to the next.
+    // New servers: what one case leaves behind is nothing to the next.
     const folder = mkdtempSync(join(tmpdir(), 'keelson-bench-streams-'))
     const players = []
     try {
