@@ -120,8 +120,8 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     queue: ['attributes', 'tracing', 'runs', 'looks', 'book'],
     judging: ['runs'],
     'run-entity': ['runs', 'looks', 'judging'],
-    schedule: ['runs'],
-    app: ['runs', 'looks', 'book', 'queue', 'run-entity', 'schedule'],
+    schedule: ['attributes', 'runs'],
+    app: ['attributes', 'runs', 'looks', 'book', 'queue', 'run-entity', 'schedule'],
     rehearsal: ['runs', 'judging', 'book', 'queue', 'schedule', 'app'],
   },
   testing: {

@@ -1,8 +1,9 @@
 /** `schedule`: a workflow that a cron pattern starts, in a time zone. */
 
-import { config, noMore, object, or, text } from '../../check.ts'
+import { config, noMore, object, optional, or, text } from '../../check.ts'
 import { configError, isKeelsonError } from '../../errors.ts'
 import { noOptions } from '../../own-names.ts'
+import { attributes } from '../attributes/attributes.ts'
 import type { Workflow } from '../runs/body.ts'
 import { missed, overlap } from '../runs/options.ts'
 import { checkPartName, type FlowPart } from '../runs/parts.ts'
@@ -29,6 +30,7 @@ const checkOptions = object({
   zone: or(text, 'UTC'),
   missed: or(missed, 'one'),
   overlap: or(overlap, 'skip'),
+  attributes: optional(attributes),
 })
 
 /** The run has ended. With `CONFLICT` it was removed since. */
@@ -39,11 +41,11 @@ const named = (name: string) => ({ sort: 'workflow', name }) as Workflow<unknown
 
 /** How schedules start runs and hear of their ends. */
 export const runStarter: RunStarter = {
-  begin: (app, workflow, id, input, time) => {
+  begin: (app, workflow, id, { input, attributes }, time) => {
     const type = named(workflow)
     // That of a schedule was parsed when it was given.
     const own = () => (input ? inputOf(input[0]) : inputFor(app, type, time))
-    return startRun(app, type, own, { id })
+    return startRun(app, type, own, { id, ...(attributes && { attributes }) })
   },
   ended: (app, workflow, id) =>
     flow(app)
@@ -74,10 +76,16 @@ export const schedule = (
   noMore(surplus, 'schedule(name, cron, workflow, { zone, … })')
   checkPartName('schedule', name)
   const path = `schedule.${name}`
-  const { zone, ...policy } = checkOptions(options, config(path))
+  const { zone, attributes, ...policy } = checkOptions(options, config(path))
   if (workflow?.sort !== 'workflow') throw configError(`${path}.workflow`, 'a workflow', workflow)
   const times = new CronTimes(cron, zone, config(path))
-  const declared = { cron, zone, ...policy, workflow: workflow.name }
+  const declared = {
+    cron,
+    zone,
+    ...policy,
+    workflow: workflow.name,
+    ...(attributes && { attributes }),
+  }
   const own = { name, declared, times }
   const specs = scheduleSpecs(own, runStarter)
   return {

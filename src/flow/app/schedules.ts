@@ -5,6 +5,7 @@ import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { noOptions } from '../../own-names.ts'
 import { call, type Ref } from '../../runtime/index.ts'
 import { type AppContext, durableActors } from '../../supervisors/index.ts'
+import { type Attributes, attributes } from '../attributes/attributes.ts'
 import type { Page } from '../looks/listing.ts'
 import { ask, atOnce, everywhere, type Look } from '../looks/look.ts'
 import type { BrokenSchedule } from '../run-entity/keeper.ts'
@@ -44,6 +45,8 @@ export type ScheduleRow = {
   readonly workflow: string
   /** The input of its runs, in a list. `undefined`: each gets its time. */
   readonly input: readonly [input?: unknown] | undefined
+  /** The attributes of its runs; `undefined`: they have none. */
+  readonly attributes: Attributes | undefined
   /** It is declared in the tree: it can be paused and triggered, and is changed there. */
   readonly isOfTree: boolean
   readonly isPaused: boolean
@@ -88,6 +91,7 @@ const createOptions = object({
   missed: or(missed, 'one'),
   overlap: or(overlap, 'skip'),
   input: anyInput,
+  attributes: optional(attributes),
 })
 
 const changeOptions = object({
@@ -96,9 +100,10 @@ const changeOptions = object({
   missed: optional(missed),
   overlap: optional(overlap),
   input: anyInput,
+  attributes: optional(attributes),
 })
 
-const createNames = ['zone', 'missed', 'overlap', 'input']
+const createNames = ['zone', 'missed', 'overlap', 'input', 'attributes']
 const changeNames = ['cron', ...createNames]
 
 /** The schedules of an instance. */
@@ -142,19 +147,26 @@ export class Schedules {
     exactly('create(name, cron, workflow, { zone, input, … })', surplus)
     const at = argument('', 'a schedule')
     const own = readOptions(options, createNames, at)
-    const { input: _, ...checked } = createOptions(own, at)
+    const { input: _, attributes, ...checked } = createOptions(own, at)
     const cron = cronPattern(pattern, argument('cron'))
     const { name: type } = workflowOf(workflow)
     const ref = this.#made(name(given), 'made')
     entitiesOf(this.#app, 'workflow', type)
     const input = inputIn(own, (input) => inputFor(this.#app, workflow, input))
-    const declared: Declared = { cron, ...checked, workflow: type, ...input }
+    const declared: Declared = {
+      cron,
+      ...checked,
+      workflow: type,
+      ...input,
+      ...(attributes && { attributes }),
+    }
     return answerOf(this.#app, { schedule: given }, call(ref, 'create', declared))
   }
 
   /**
-   * Changes a schedule that was made at run time. A new pattern or zone counts from now on, and so
-   * do `missed` and `overlap`: times that have passed are decided by the old ones.
+   * Changes a schedule that was made at run time; `attributes: {}` removes them. A new pattern or zone
+   * counts from now on, and so do `missed` and `overlap`: times that have passed are decided by the old
+   * ones.
    * @throws KeelsonError `CONFLICT` if there is none, or if the tree declares it: it is changed there;
    * `INVALID_ARGUMENT`, also for no change; `TOO_LARGE` for an input of more than 64 KiB
    */
@@ -162,14 +174,15 @@ export class Schedules {
     exactly('change(name, { cron, zone, input, … })', surplus)
     const at = argument('', 'a change')
     const own = readOptions(changes, changeNames, at)
-    const { input: _, ...checked } = changeOptions(own, at)
-    if (Object.keys(checked).length === 0 && !('input' in own))
+    const { input: _, attributes: asked, ...checked } = changeOptions(own, at)
+    const attributes = own.attributes === undefined ? {} : { attributes: asked ?? {} }
+    if (Object.keys({ ...checked, ...attributes }).length === 0 && !('input' in own))
       throw refusal(argument('changes'), 'a cron pattern or an option', 'none')
     const ref = this.#made(name(given), 'changed')
     const plan =
       'input' in own ? await this.#app.entity<unknown, Plan>(schedulesKind).load(given) : undefined
     const input = inputIn(own, (input) => this.#inputOf(plan, input))
-    const changed = { ...checked, ...input } as Partial<Declared>
+    const changed = { ...checked, ...attributes, ...input } as Partial<Declared>
     await answerOf(this.#app, { schedule: given }, call(ref, 'change', changed))
   }
 
@@ -339,7 +352,8 @@ const inputIn = (
 }
 
 const rowOf = (app: App, name: string, plan: Plan, isOfTree: boolean): ScheduleRow => {
-  const { cron, zone, missed, overlap, workflow, input, isPaused, running, skipped } = plan
+  const { cron, zone, missed, overlap, workflow, input, attributes } = plan
+  const { isPaused, running, skipped } = plan
   const broken = isOfTree ? undefined : brokenBy(app, name, plan)
   return {
     name,
@@ -349,6 +363,7 @@ const rowOf = (app: App, name: string, plan: Plan, isOfTree: boolean): ScheduleR
     overlap,
     workflow,
     input,
+    attributes,
     isOfTree,
     isPaused,
     broken,

@@ -65,12 +65,12 @@ type App = Pick<AppContext, 'entity'>
 
 /** How schedules start runs, which are named by their times. */
 export type RunStarter = {
-  /** Starts a run, once, with the input of its schedule, or with its time. */
+  /** Starts a run, once, with the input and the attributes of its schedule, or with its time. */
   readonly begin: (
     app: App,
     workflow: string,
     id: string,
-    input: Declared['input'],
+    own: Pick<Declared, 'input' | 'attributes'>,
     time: Scheduled,
   ) => Promise<unknown>
   /** Resolves when a run has ended, in any way. Rejects while it cannot be known. */
@@ -182,8 +182,16 @@ const server = (starter: RunStarter, own?: TreeSchedule): Server => {
         if (plan === undefined) return unknown(plan, context)
         const now = shardTime(context).wall()
         const declared = { ...plan, ...changes }
-        const { cron, zone, missed, overlap, workflow, input } = declared
-        const own = { cron, zone, missed, overlap, workflow, ...(input && { input }) }
+        const { cron, zone, missed, overlap, workflow, input, attributes = {} } = declared
+        const own = {
+          cron,
+          zone,
+          missed,
+          overlap,
+          workflow,
+          ...(input && { input }),
+          ...(Object.keys(attributes).length > 0 && { attributes }),
+        }
         // The times that passed until now are those of the old pattern, if this program knows them.
         const until = lostTimes(plan, zones) ? plan : planAt(plan, timesOf(plan), now)
         return reply(undefined, goesOn(planFor(own, timesOf(own), now, until), context))
@@ -273,14 +281,15 @@ const startSoon = (plan: Plan, context: Context): void => {
 /** Starts the run of a mark, and answers it as `type/id`. */
 const begin = async (
   { begin }: RunStarter,
-  { workflow, input }: Plan,
+  { workflow, input, attributes }: Plan,
   name: string,
   mark: Mark,
   app: App,
 ): Promise<string> => {
   const id = runIdOf(name, mark)
   try {
-    await begin(app, workflow, id, input, { at: timeOf(mark) })
+    const own = { ...(input && { input }), ...(attributes && { attributes }) }
+    await begin(app, workflow, id, own, { at: timeOf(mark) })
   } catch (error) {
     // An earlier try has started it, with the input before a change.
     if (!isKeelsonError(error, 'CONFLICT')) throw error

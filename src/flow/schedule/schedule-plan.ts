@@ -1,5 +1,6 @@
 /** Which runs a schedule starts, and when it looks again. Pure. */
 import { isDeepStrictEqual } from 'node:util'
+import type { Attributes } from '../attributes/attributes.ts'
 import type { CronTimes } from './cron.ts'
 
 /** The times that passed while nothing could start: the last of them, all, or none. */
@@ -28,6 +29,8 @@ export type ScheduleOptions = {
    * default; its run starts after that end, and at most 1,000 wait; or it starts at once.
    */
   readonly overlap?: Overlap
+  /** The attributes with which its runs start. A change of them counts for the runs that start later. */
+  readonly attributes?: Attributes
 }
 
 /** How a schedule starts runs. */
@@ -41,6 +44,8 @@ export type Declared = SchedulePolicy & {
   readonly workflow: string
   /** The input of its runs, which may be `undefined`, in a list. Without one they get their time. */
   readonly input?: readonly [input?: unknown]
+  /** The attributes of its runs. Absent: they have none. */
+  readonly attributes?: Attributes
 }
 
 /** A time of the pattern, in ms since 1970; or a trigger, whose text begins with its time. */
@@ -81,11 +86,17 @@ export const planFor = (
   const { cron, zone } = declared
   if (plan?.cron !== cron || plan.zone !== zone) {
     const born = { waiting: [], running: undefined, isPaused: false, skipped: 0 }
-    const begun = { ...born, ...plan, ...declared }
+    const begun = { ...born, ...declaredBy(plan, declared) }
     return { ...begun, next: begun.isPaused ? undefined : times.after(now) }
   }
   const known = planBehind(plan, times, now)
-  return isOf(known, declared) ? known : { ...planAt(known, times, now), ...declared }
+  return isOf(known, declared) ? known : declaredBy(planAt(known, times, now), declared)
+}
+
+/** The plan with this declaration, which may have no attributes any more. */
+const declaredBy = <P extends Plan | undefined>(plan: P, declared: Declared): P & Declared => {
+  const { attributes: _, ...others } = { ...plan }
+  return { ...others, ...declared } as P & Declared
 }
 
 /**
@@ -102,7 +113,9 @@ export const planBehind = (plan: Plan, times: CronTimes, now: number): Plan => {
 export const isOf = (plan: Plan, declared: Declared): boolean =>
   (['cron', 'zone', 'missed', 'overlap', 'workflow'] as const).every(
     (name) => plan[name] === declared[name],
-  ) && isDeepStrictEqual(plan.input, declared.input)
+  ) &&
+  isDeepStrictEqual(plan.input, declared.input) &&
+  isDeepStrictEqual(plan.attributes, declared.attributes)
 
 /** The plan that is paused, or goes on. Times of a pause start nothing, and none is missed. */
 export const planPaused = (plan: Plan, isPaused: boolean, times: CronTimes, now: number): Plan => {

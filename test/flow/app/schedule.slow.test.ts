@@ -56,6 +56,31 @@ test('a schedule goes on after a run that was removed since', async () => {
   expect(flow(s.app).list({ type: gone }).entries).toHaveLength(1)
 })
 
+test('the attributes of a schedule are those that its program says when a run starts', async () => {
+  const type = workflow('report', async (_, { at }: Scheduled) => at)
+  const tree = (options: ScheduleOptions) => ({
+    app: supervisor('app', {}, [
+      flows({ workflows: [type], schedules: [schedule('hourly', '0 * * * *', type, options)] }),
+    ]),
+  })
+  const s = await simulated(tree({ attributes: { team: 'ops' } }))
+  await s.advance(hour + 1_000)
+  for (const options of [{ attributes: { team: 'dev' } }, {}]) {
+    await s.kill()
+    await s.start(tree(options))
+    await s.advance(hour)
+  }
+  const found = flow(s.app).list({ type }).entries
+  expect(found.map(({ id, attributes }) => [id.slice(18, 20), attributes]).sort()).toEqual([
+    ['01', { team: 'ops' }],
+    ['02', { team: 'dev' }],
+    ['03', undefined],
+  ])
+  expect(() => schedule('odd', '0 * * * *', type, { attributes: { a: {} } as never })).toThrow(
+    /schedule\.odd\.attributes\.a/,
+  )
+})
+
 describe('a schedule', () => {
   test('starts one run at each time, under an id that says which', { tags: ['W7'] }, async () => {
     const { s, runs, report } = await scheduled('0 9 * * *', { zone: 'Europe/Berlin' })

@@ -1,6 +1,7 @@
 /** Schedules at run time: they are rows, act like those of the tree, and outlive programs. */
 import { describe, expect, test } from 'vitest'
 import {
+  type Attributes,
   type Ctx,
   flow,
   flows,
@@ -75,6 +76,37 @@ describe('a schedule made at run time', () => {
     expect(await make('0 * * * *')).toEqual({ repeated: true })
     await expect(make('5 * * * *')).rejects.toMatchObject(conflict)
     expect(w.schedules.get('mine')?.cron).toBe('0 * * * *')
+  })
+
+  test('gives its attributes to its runs, and changed ones to those that start later', async () => {
+    const w = await world()
+    const make = (attributes: Attributes) =>
+      w.during(w.schedules.create('hourly', '0 * * * *', w.report, { attributes }))
+    await make({ team: 'ops', tier: 2 })
+    expect(await make({ tier: 2, team: 'ops' })).toEqual({ repeated: true })
+    await expect(make({ team: 'dev' })).rejects.toMatchObject(conflict)
+    await expect(make({ status: 'x' } as never)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+    await w.s.advance(hour)
+    await w.s.kill()
+    await w.s.start()
+    await w.s.advance(1_000)
+    await w.during(w.schedules.change('hourly', { attributes: { team: 'dev' } }))
+    await w.s.advance(hour)
+    await w.during(w.schedules.change('hourly', { cron: '30 * * * *' }))
+    expect(w.schedules.get('hourly')?.attributes).toEqual({ team: 'dev' })
+    await w.during(w.schedules.change('hourly', { attributes: {} }))
+    expect(w.schedules.get('hourly')?.attributes).toBe(undefined)
+    await w.s.advance(hour)
+
+    const found = (where: Attributes) =>
+      flow(w.s.app)
+        .list({ type: w.report, where })
+        .entries.map(({ id }) => id.slice(-13, -8))
+    expect([found({ team: 'ops', tier: 2 }), found({ team: 'dev' })]).toEqual([
+      ['01:00'],
+      ['02:00'],
+    ])
+    expect(w.ids(w.report)).toHaveLength(3)
   })
 
   test('gives its own input to its runs, which may be undefined', async () => {
