@@ -4,11 +4,19 @@
  * ended, and W1 to W9 and W11 hold (`flow-world-outside.ts` has those that the world outside sees).
  */
 import { isKeelsonError } from '../../../src/errors.ts'
-import { flows } from '../../../src/flow/index.ts'
+import { flows, type Where } from '../../../src/flow/index.ts'
 import { name, supervisor } from '../../../src/index.ts'
 import type { LifeMachine } from '../worlds/engine-machine.ts'
 import { setClock } from '../worlds/nasty-machine.ts'
-import { type Drawn, drawnPlan, drawnWorkflow, expected, isRacy, type Plan } from './flow-plan.ts'
+import {
+  type Drawn,
+  drawnPlan,
+  drawnWorkflow,
+  expected,
+  isRacy,
+  lastMark,
+  type Plan,
+} from './flow-plan.ts'
 import { OutsideWorld } from './flow-world-outside.ts'
 import { dayMs, ProgramLife } from './program-life.ts'
 import type { Tally } from './seed-lives.ts'
@@ -29,6 +37,8 @@ type Started = {
   isSure: boolean
   signals: number
   updates: number
+  /** It has the attributes of its start. */
+  readonly attributes: { readonly half: string } | undefined
   /** Cancelled, retried or settled: its end is not that of its plan. */
   isSteered: boolean
   /** It was retried after its end, and a step that ran again has a settled value since. */
@@ -68,6 +78,52 @@ class FlowLife extends ProgramLife {
       if (run.isSure && this.#status(id) === undefined) throw new Error(`W1: the run ${id} is lost`)
   }
 
+  /** The runs with attributes are found by them, and by them together with their status. */
+  #findsRuns(): void {
+    const { entries } = this.flow.list({ type: this.#drawn, limit: 1_000 })
+    const pick = this.pick([{ half: 'even' }, { half: 'odd' }, { mark: 'a' }, { mark: 'b' }])
+    const both = {
+      ...pick,
+      status: this.pick(['running', 'waiting', 'completed', 'failed'] as const),
+    }
+    for (const where of [pick, both]) {
+      const wanted = entries.filter((entry) =>
+        Object.entries(where).every(([name, value]) =>
+          name === 'status' ? entry.status === value : entry.attributes?.[name] === value,
+        ),
+      )
+      const found = this.#idsWhere(where)
+      const [has, needs] = [
+        found.sort().join(),
+        wanted
+          .map(({ id }) => id)
+          .sort()
+          .join(),
+      ]
+      if (has !== needs) throw new Error(`where ${JSON.stringify(where)}: ${has}, and not ${needs}`)
+    }
+    this.count('runs found')
+    for (const [id, { isSure, attributes }] of this.#started) {
+      const found = entries.find((entry) => entry.id === id)?.attributes
+      if (isSure && attributes && found?.half !== attributes.half)
+        throw new Error(`the run ${id} has lost its attributes`)
+    }
+  }
+
+  #idsWhere(where: Where): string[] {
+    const ids: string[] = []
+    for (let cursor: string | undefined, isLast = false; !isLast; ) {
+      const page = this.flow.list({
+        ...{ type: this.#drawn, where, limit: 2 },
+        ...(cursor !== undefined && { cursor }),
+      })
+      ids.push(...page.entries.map(({ id }) => id))
+      cursor = page.cursor
+      isLast = page.exhausted
+    }
+    return ids
+  }
+
   #status(id: string): string | undefined {
     const handle = this.app.entity('$flow-drawn')
     return (handle.state(id) as { readonly status: string } | undefined)?.status
@@ -76,9 +132,12 @@ class FlowLife extends ProgramLife {
   async #starts(id: string): Promise<void> {
     const known = this.#started.get(id)
     const plan = known?.plan ?? drawnPlan(this.random)
-    const run = known ?? { plan, isSure: false, signals: 0, updates: 0, isSteered: false }
+    const attributes = { half: Number(id) % 2 === 0 ? 'even' : 'odd' }
+    const run = known ?? { plan, attributes, ...childOf, isSure: false }
     this.#started.set(id, run)
-    const handle = await this.asks('starts', () => this.flow.start(this.#drawn, plan, { id }))
+    const handle = await this.asks('starts', () =>
+      this.flow.start(this.#drawn, plan, { id, attributes }),
+    )
     if (handle) run.isSure = true
   }
 
@@ -148,7 +207,7 @@ class FlowLife extends ProgramLife {
     const handle = await this.asks('forks', () =>
       this.flow.fork(this.#drawn, id, { from, id: other }),
     )
-    if (handle) this.#started.set(other, { ...run })
+    if (handle) this.#started.set(other, { ...run, attributes: undefined })
   }
 
   async #retries(id: string, run: Started): Promise<void> {
@@ -188,6 +247,7 @@ class FlowLife extends ProgramLife {
       const id = this.pick(ids)
       const run = this.#started.get(id)
       await this.opened()
+      if (this.random() < 0.2) this.#looks()
       if (cutOff && this.random() < 0.2) cutOff(this.pick([30, 400, 3_000]))
       if (!run?.isSure) await this.#starts(id)
       else await this.#acts(id, run, this.random()).catch(unlessDown)
@@ -202,6 +262,14 @@ class FlowLife extends ProgramLife {
   #setsClock(): void {
     this.count('clocks set')
     this.#outside.clockSet(setClock(this.machine.clock, this.random))
+  }
+
+  #looks(): void {
+    try {
+      this.#findsRuns()
+    } catch (error) {
+      unlessDown(error)
+    }
   }
 
   async #acts(id: string, run: Started, chance: number): Promise<void> {
@@ -231,11 +299,13 @@ class FlowLife extends ProgramLife {
     if (!(await this.#areOver())) throw new Error(`no end of ${this.#openRuns().join('; ')}`)
     const ends = this.#ends()
     for (const [id, run] of this.#started) this.#judgeEnd(id, run)
+    this.#findsRuns()
     this.judge()
     await this.dies('lost')
     await clock.advance(dayMs / 2)
     this.judge()
     await this.opened()
+    this.#findsRuns()
     const after = this.#ends()
     for (const [id, end] of ends)
       if (after.get(id) !== end) throw new Error(`W11: ${id} was ${end}, and is ${after.get(id)}`)
@@ -275,7 +345,8 @@ class FlowLife extends ProgramLife {
   /** A child, which gets signals too. */
   #child(id: string): Started {
     const known = this.#children.get(id)
-    const child = known ?? { plan: { parts: [], end: 'output', takes: false }, ...childOf }
+    const plan: Plan = { parts: [], end: 'output', takes: false }
+    const child = known ?? { plan, attributes: undefined, ...childOf }
     this.#children.set(id, child)
     return child
   }
@@ -300,11 +371,23 @@ class FlowLife extends ProgramLife {
     } else await this.asks('retries', () => this.flow.retry(this.#drawn, id))
   }
 
+  #attributesOf(id: string): { readonly mark?: string } | undefined {
+    const state = this.app.entity('$flow-drawn').state(id)
+    return (state as { readonly attributes?: { readonly mark?: string } }).attributes
+  }
+
   #judgeEnd(id: string, run: Started): void {
     const status = this.#status(id) as string
     this.count(`ended ${status}`)
     this.#outside.ended(id, status)
-    if (run.isSteered || isRacy(run.plan) || status === expected(run.plan)) return
+    if (run.isSteered || isRacy(run.plan)) return
+    const found = this.#attributesOf(id)?.mark
+    const mark = lastMark(run.plan)
+    const isKnown = mark !== 'any' && run.attributes !== undefined
+    if (isKnown) this.count('marks judged')
+    if (isKnown && found !== mark && status === expected(run.plan))
+      throw new Error(`the run ${id} has the mark ${found}, and not ${mark}`)
+    if (status === expected(run.plan)) return
     const children = [...this.#children.values()]
     if (children.some(({ isSteered }) => isSteered)) return
     throw new Error(`W2: the run ${id} is ${status}, and not ${expected(run.plan)}`)

@@ -18,6 +18,8 @@ export type Part =
       readonly isCaught: boolean
     }
   | { readonly kind: 'sleep'; readonly key: string; readonly ms: number }
+  /** Sets an attribute of its run, or removes it. */
+  | { readonly kind: 'mark'; readonly key: string; readonly to: 'a' | 'b' | null }
   | { readonly kind: 'wait'; readonly key: string; readonly timeoutMs: number | undefined }
   | {
       readonly kind: 'child'
@@ -136,6 +138,10 @@ export const drawnWorkflow = (world: PlanWorld): Drawn => {
         ? await ctx.waitFor('go', { key: part.key })
         : await ctx.waitFor('go', { key: part.key, timeout })
     }
+    if (part.kind === 'mark') {
+      await ctx.attributes({ mark: part.to })
+      return `${part.to}`
+    }
     if (part.kind === 'child') return await ctx.child(part.key, drawn, part.plan)
     const branches = part.branches.map(
       (parts, index) => (own: DrawnCtx) => sequence(own, `${key}/${index}/`, parts),
@@ -170,6 +176,24 @@ const isCertain = (part: Part): boolean => {
 
 const failsAtLast = ({ fails, max, isOnce }: Step): boolean => fails >= (isOnce ? 1 : max)
 
+/**
+ * The attribute that an undisturbed run has after its end; `'any'`: it depends on races. A run that begins
+ * again keeps its attributes.
+ */
+export const lastMark = ({ parts, end }: Plan, before?: string): string | undefined => {
+  const isHidden = (part: Part): boolean =>
+    part.kind === 'all' &&
+    part.branches.flat().some((each) => each.kind === 'mark' || isHidden(each))
+  if (parts.some(isHidden)) return 'any'
+  let mark = before
+  for (const part of parts) {
+    if (part.kind === 'mark') mark = part.to ?? undefined
+    // Its body has ended there.
+    else if (!isCertain(part)) return mark
+  }
+  return typeof end === 'object' ? lastMark(end.again, mark) : mark
+}
+
 /** The end of an undisturbed run of a plan that is not racy. */
 export const expected = ({ parts, end }: Plan): 'completed' | 'failed' => {
   const fails = (part: Part): boolean =>
@@ -185,11 +209,12 @@ export const expected = ({ parts, end }: Plan): 'completed' | 'failed' => {
 export const drawnPlan = (random: () => number, depth = 0): Plan => {
   const pick = <T>(from: readonly T[]): T => from[Math.floor(random() * from.length)] as T
   let keys = 0
-  const kinds = ['step', 'step', 'step', 'step', 'sleep', 'wait', 'all', 'child'] as const
+  const kinds = ['step', 'step', 'step', 'step', 'sleep', 'wait', 'all', 'child', 'mark'] as const
   const part = (deep: number): Part => {
     const kind = pick(kinds)
     const key = `${kind}${keys++}`
     if (kind === 'sleep') return { kind, key, ms: pick([0, 50, 3_000, 86_400_000]) }
+    if (kind === 'mark') return { kind, key, to: pick(['a', 'b', null]) }
     if (kind === 'wait') return { kind, key, timeoutMs: pick([undefined, 500, 60_000]) }
     if (kind === 'child' && deep < 2)
       return { kind, key, plan: drawnPlan(random, deep + 1), isCaught: random() < 0.5 }
