@@ -18,6 +18,7 @@ import {
   type ReadRows,
   type RetryPolicies,
   reply,
+  type StandardSchema,
 } from '../../../src/index.ts'
 
 /** What an operation does beside noting its number. */
@@ -43,6 +44,23 @@ export type Deed =
 
 /** An operation: its number, unique in a life, and what it does. */
 export type Operation = { readonly number: number; readonly deed: Deed; readonly ms: number }
+
+/** An operation that the schema of the messages has made. */
+type ParsedOperation = Operation & { readonly isParsed?: true }
+
+/** The schema of an operation, which takes none that it has made: each is parsed once. */
+const operations: StandardSchema<Operation> = {
+  '~standard': {
+    version: 1,
+    vendor: 'lives',
+    validate: (found) => {
+      const { isParsed, ...operation } = Object(found) as ParsedOperation
+      if (isParsed || operation.number === undefined)
+        return { issues: [{ message: isParsed ? 'it was parsed' : 'it is none' }] }
+      return { value: Object.assign(operation, { isParsed: true }) }
+    },
+  },
+}
 
 /** The ledger of one entity. */
 export type Ledger = {
@@ -237,6 +255,8 @@ const ledgerServer = (world: World, program: Program): DurableServer<LedgerMessa
     operation: Operation,
     context: LedgerContext,
   ): Ledger | Promise<Ledger> => {
+    // Nobody has asked for an operation with this number.
+    if (!(operation as ParsedOperation).isParsed) return noted(ledger, -1)
     checkRows(ledger, context)
     if (operation.deed === 'look') return ledger
     const next = after(ledger, operation, context)
@@ -276,6 +296,7 @@ const ledgerServer = (world: World, program: Program): DurableServer<LedgerMessa
       world.migrates?.()
       return { ...(ledger as Ledger), version }
     },
+    messages: { calls: { run: operations }, casts: { run: operations } },
     init: () => ({ ...emptyLedger, version }),
     wake: (_, { id }) => world.wakes?.(id),
     calls: {
