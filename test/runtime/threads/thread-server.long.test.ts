@@ -28,6 +28,7 @@ import { sampled } from '../../support/tier.ts'
 type Counter = {
   calls: {
     heard: () => unknown[]
+    count: (text: string) => unknown
     spin: (flag: Int32Array) => string
     later: () => string
     fail: (what: string) => void
@@ -87,6 +88,16 @@ describe('a server in a thread', () => {
 
     expect(await call(ref, 'heard')).toEqual([1, 'two', { three: new Map([[3, 3n]]) }])
     expect(await call(ref, 'later')).toBe('later')
+  })
+
+  test('parses a message in its thread, and its caller here gets the issues of a refusal', async () => {
+    const { ref } = await counter()
+
+    expect(await call(ref, 'count', '7')).toEqual(['number', 7])
+    await expect(call(ref, 'count', 7 as never)).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      details: { of: 'call count', issues: [{ path: '', message: 'no text' }] },
+    })
   })
 
   test('computes while the processes here go on', async () => {

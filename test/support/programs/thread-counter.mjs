@@ -27,7 +27,18 @@ const spin = (flag) => {
   while (Atomics.load(flag, 0) === 0);
 }
 
+/** Takes a text, and makes a number of it. */
+const numbers = {
+  '~standard': {
+    version: 1,
+    vendor: 'test',
+    validate: (given) =>
+      typeof given === 'string' ? { value: Number(given) } : { issues: [{ message: 'no text' }] },
+  },
+}
+
 export default {
+  messages: { calls: { count: numbers } },
   init: (arg, context) => {
     if (arg === 'ignore') return ignore()
     if (arg === 'refuse') return stop(['no', 'thanks'])
@@ -37,6 +48,7 @@ export default {
   },
   calls: {
     heard: (state) => reply(state.heard, state),
+    count: (state, number) => reply([typeof number, number], state),
     spin: (state, flag) => {
       spin(flag)
       return reply('done', state)
