@@ -1,4 +1,5 @@
 /** `keelson mcp` as a process, with the client of the official SDK. */
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
@@ -20,7 +21,7 @@ import {
 } from '../../../dist/index.js'
 import { tools } from '../../../src/inspect/mcp/tools.ts'
 import { capturedLog } from '../../../src/testing/kit/captured-log.ts'
-import { program, startKeelson } from '../../support/commands/keelson-command.ts'
+import { program, running, startKeelson } from '../../support/commands/keelson-command.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 
 const canary = 'CANARY7'
@@ -326,6 +327,24 @@ describe('keelson mcp (needs the build)', () => {
       .map((line) => JSON.parse(line).id)
     expect(ids.sort()).toEqual([1, 2, 3])
     expect(errors).toContain('reading tools for')
+  })
+
+  test('without its package says what to install, on standard error', async () => {
+    const dir = tempFolder()
+    const hook = `export const resolve = (name, context, next) => {
+      if (name.startsWith('@modelcontextprotocol/')) throw new Error('Cannot find package')
+      return next(name, context)
+    }`
+    const hooked = `data:text/javascript,${encodeURIComponent(hook)}`
+    const script = `import { register } from 'node:module'; register(${JSON.stringify(hooked)})`
+    const words = ['--import', `data:text/javascript,${encodeURIComponent(script)}`, program, 'mcp']
+    const { ended } = running(spawn(process.execPath, words, { cwd: dir }))
+
+    const { status, output, errors } = await ended
+    expect([status, output]).toEqual([1, ''])
+    expect(errors).toMatch(
+      /^CONFIG: a package is missing, `npm install @modelcontextprotocol\/sdk`/,
+    )
   })
 
   test('ends at SIGTERM while it is connected', async () => {
