@@ -4,7 +4,6 @@
  * no metrics.
  */
 import {
-  type Attributes,
   type BatchObservableCallback,
   type MeterProvider,
   metrics,
@@ -20,6 +19,8 @@ export interface MeteredMetric {
   readonly type: 'counter' | 'gauge' | 'histogram' | 'info' | 'stateset'
   readonly labels: readonly string[]
   readonly help: string
+  /** The upper bounds of the buckets of a histogram. */
+  readonly bounds: readonly number[]
 }
 
 /** A series of a metric. Of a histogram `value` is the sum, and `buckets` has the counts. */
@@ -34,6 +35,9 @@ export interface MeteredInstance {
   readonly metrics: readonly MeteredMetric[]
   /** The present series by the names of the metrics. */
   take(): Promise<Readonly<Record<string, readonly MeteredSeries[]>>>
+  /** When the instance started, and the present time, in ms since 1970. */
+  readonly since: number
+  now(): number
   /** Aborts when the instance closes. */
   readonly ending: AbortSignal
 }
@@ -53,7 +57,7 @@ export interface Metering {
 /**
  * Registers an observable instrument for each metric of the instance, until `stop` or its close. A
  * histogram is two counters, `.count` and `.sum`: no instrument of the API takes buckets that are
- * counted already. Throws `INVALID_ARGUMENT` for wrong arguments.
+ * counted already; `metricProducer` has them. Throws `INVALID_ARGUMENT` for wrong arguments.
  */
 export const metering = (
   of: MeteredInstance,
@@ -140,7 +144,7 @@ const units = new Map([
  * The name of a metric by the conventions: its namespaces end with dots, its unit is no part of it, and
  * nor is `total`. `keelson_wal_written_bytes_total` is `keelson.wal.written` in `By`.
  */
-const named = (name: string): { readonly name: string; readonly unit: string } => {
+export const named = (name: string): { readonly name: string; readonly unit: string } => {
   const words = name.replace(/_total$/, '').split('_')
   const unit = units.get(words.at(-1) ?? '')
   if (unit !== undefined) words.pop()
@@ -150,5 +154,9 @@ const named = (name: string): { readonly name: string; readonly unit: string } =
   return { name: conventional.get(name) ?? dotted, unit: unit ?? '1' }
 }
 
-const attributesOf = ({ labels }: MeteredMetric, series: MeteredSeries): Attributes =>
+/** The labels of a series as attributes. */
+export const attributesOf = (
+  { labels }: MeteredMetric,
+  series: MeteredSeries,
+): Record<string, string | number> =>
   Object.fromEntries(labels.map((label, at) => [`keelson.${label}`, series.labels[at] ?? '']))

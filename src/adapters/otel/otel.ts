@@ -52,6 +52,15 @@ export {
   type MeteringOptions,
   metering,
 } from './metering.ts'
+export {
+  type CollectedBuckets,
+  type CollectedMetric,
+  type CollectedMetrics,
+  type CollectedPoint,
+  type EmptyResource,
+  type InstanceMetricProducer,
+  metricProducer,
+} from './metric-producer.ts'
 
 /** The options of `tracing`. */
 export interface TracingOptions {

@@ -110,6 +110,9 @@ export interface InstanceMeasurements {
    * order of its metric. Histograms begin with the first call.
    */
   take(): Promise<Readonly<Record<string, readonly Series[]>>>
+  /** When the instance started, and the present time, in ms since 1970. */
+  readonly since: number
+  now(): number
   /** Aborts when the instance closes. */
   readonly ending: AbortSignal
 }
@@ -126,6 +129,8 @@ export const measurements = (app: AppContext, ...surplus: []): InstanceMeasureme
   return {
     metrics: Object.values(metrics),
     take: async () => (await scrapes.taken()).series,
+    since: parts.since,
+    now: () => parts.system.clock.now(),
     ending: parts.ending,
   }
 }

@@ -42,7 +42,7 @@ const makers = new Set([
   ...['StateMachine.server', 'StateMachine.durable'],
   ...['flow', 'flows', 'workflow', 'queue', 'schedule'],
   ...['observer', 'tracing', 'operations', 'streamHandler', 'walServer', 'childSpec'],
-  ...['measurements', 'metering'],
+  ...['measurements', 'metering', 'metricProducer'],
   ...[
     'postgres',
     'pglite',
