@@ -24,7 +24,6 @@ export const examplePages = [
   'docs/flow-reference.md',
   'docs/flow-queues.md',
   'docs/flow-queues-reference.md',
-  'docs/flow-looking.md',
   'docs/groups-and-pools.md',
   'docs/errors.md',
   'docs/events.md',
