@@ -111,7 +111,6 @@ export {
 export { WalkTurns } from './core/walk-turns.ts'
 export { bytesCounted, checkCount, commandsIn } from './core/write-weight.ts'
 export { WriteWindows } from './core/write-windows.ts'
-export type { RecordOptions } from './durable/turn-record.ts'
 export {
   type ActorsHealth,
   actorsHealth,
@@ -145,7 +144,7 @@ export {
   surveyEntity,
 } from './entities/entity-listing.ts'
 export { pageHere } from './entities/entity-pages.ts'
-export type { Between, ListOptions, Sought, Where } from './entities/entity-query.ts'
+export type { ListOptions } from './entities/entity-query.ts'
 export { type RoutedRows, rowsHere, sentPageOf, sentRowOf } from './entities/entity-rows.ts'
 export { answerTotals, countsOf, type EntityAlarm } from './entities/entity-totals.ts'
 export { type EntityTurn, type EntityWatch, turnsFor } from './entities/entity-watch.ts'
@@ -193,7 +192,7 @@ export * as LmdbWriter from './projection/lmdb-writer.ts'
 export { MomentWatch } from './projection/moment-watch.ts'
 export { ReleasedRows } from './projection/released-rows.ts'
 export { type ProjectionHealth, ShardProjection } from './projection/shard-projection.ts'
-export { type Suspension, Suspensions } from './projection/suspensions.ts'
+export { Suspensions } from './projection/suspensions.ts'
 export {
   actorVerdicts,
   type Level,
@@ -207,7 +206,6 @@ export { turnVerdicts } from './rehearsal/turn-verdicts.ts'
 export {
   Follower,
   type FollowerHealth,
-  type FollowerTerms,
   type ReplicaHealth,
   type ReplicaState,
 } from './replication/follower.ts'
@@ -311,8 +309,8 @@ export {
   whenDurable,
 } from './turns/durable-server.ts'
 export { durableTable, madeOf } from './turns/durable-table.ts'
-export { type FailedWork, type FailureLog, stuckTries } from './turns/failure-log.ts'
-export type { JudgementHealth, KindJudge, StoredActor, WouldBlock } from './turns/judgement.ts'
+export { type FailedWork, stuckTries } from './turns/failure-log.ts'
+export type { KindJudge, StoredActor, WouldBlock } from './turns/judgement.ts'
 export type { EndOptions } from './turns/lifetime.ts'
 export { type Crash, type Fields, type Identity, parkedField, readBody } from './turns/memory.ts'
 export type { DurableRows, ReadRows, RowsOptions, RowsPage } from './turns/own-rows.ts'

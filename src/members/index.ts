@@ -21,13 +21,8 @@
 export type { LostShard } from './cluster/cluster-loss.ts'
 export type { ShardToMove } from './cluster/cluster-moving.ts'
 export type { ClusterSurvey, LogSurvey, MemberSurvey } from './cluster/cluster-survey.ts'
-export {
-  type ClusterTools,
-  type EngineStorage,
-  loadClusterTools,
-  loadEngineStorage,
-} from './cluster/engine-loading.ts'
+export { type ClusterTools, loadClusterTools, loadEngineStorage } from './cluster/engine-loading.ts'
 export type { ClusterTerms } from './leases/cluster-directory.ts'
 export { startFolderMember } from './starting/folder-member.ts'
-export type { FolderPorts, MemberPorts } from './starting/folder-ports.ts'
+export type { MemberPorts } from './starting/folder-ports.ts'
 export { startMember } from './starting/member-start.ts'

@@ -124,13 +124,7 @@ export {
   refuseSwap,
   refuseSwapped,
 } from './disk/folder-swap.ts'
-export {
-  type FolderPart,
-  type FolderUse,
-  type FoundFile,
-  filesBelow,
-  folderUse,
-} from './disk/folder-use.ts'
+export { type FolderUse, filesBelow, folderUse } from './disk/folder-use.ts'
 export { describeHolder, type LockHolder, lockedDir, readHolder } from './disk/lock-holder.ts'
 export type { MemberLocks } from './disk/member-locks.ts'
 export { memberLocks, nodeDisk, shareLock } from './disk/node-disk.ts'
@@ -433,7 +427,6 @@ export {
   type StreamHead,
   type StreamOrigin,
   type StreamProducer,
-  streamTextBytesMax,
 } from './values/stream-row.ts'
 export { decodeCause, encodeCause, type LoggedCause, saysCause } from './values/turn-cause.ts'
 export { decodeFromOutside, decodeValue, encodeList, encodeValue } from './values/value.ts'

@@ -16,13 +16,7 @@ export { type App, closeShards } from './app/app.ts'
 export { type AppContext, type InstanceParts, innerParts, streamsOf } from './app/app-context.ts'
 export type { CloseReport, CutOff } from './app/closing.ts'
 export type { ClusterEvents, ClusterHealth, MemberPhase } from './app/cluster-health.ts'
-export {
-  type Health,
-  healthOf,
-  type MemberReport,
-  type MemberStatus,
-  type ShardHealth,
-} from './app/health.ts'
+export { type Health, healthOf, type MemberStatus, type ShardHealth } from './app/health.ts'
 export type { AnyMessages, Member, MemberLinks, Reach } from './app/member-links.ts'
 export { answerHealth } from './app/member-reports.ts'
 export type { HealthOfAll, MemberHealth } from './app/members-health.ts'
@@ -82,7 +76,7 @@ export {
   worker,
 } from './users-tree/app-tree.ts'
 export { registeredName } from './users-tree/child-tree.ts'
-export { type DeclaredActor, declaredActors } from './users-tree/declared-actors.ts'
+export { declaredActors } from './users-tree/declared-actors.ts'
 export { durableActors, kindSpec } from './users-tree/durable-parts.ts'
 export { loadFailure, loadModule } from './users-tree/module-loader.ts'
 export { retryOptions } from './users-tree/server-check.ts'

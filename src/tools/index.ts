@@ -30,12 +30,7 @@ export { repair, stepsOf } from './health/repairing.ts'
 export { findingMoment, restoringShard } from './restore/restoring.ts'
 export { ShardBuilder } from './restore/shard-building.ts'
 export { type SalvagedShard, salvagingShard } from './restore/shard-salvage.ts'
-export {
-  type SplitRequest,
-  type SplitResult,
-  type SplitShard,
-  splittingShards,
-} from './restore/shard-splitting.ts'
+export { type SplitResult, type SplitShard, splittingShards } from './restore/shard-splitting.ts'
 export {
   type CheckedShard,
   checkingSplit,

@@ -24,7 +24,7 @@ export type RecordOptions = {
 }
 
 /** The bytes of a record, if a kind does not say it. */
-export const recordBytesDefault = 16_384
+const recordBytesDefault = 16_384
 
 /** A value of a record: itself, which is absent for `undefined`, or its hash and length. */
 export type Part = Whole | { readonly hash: string; readonly bytes: number }
@@ -151,7 +151,7 @@ export class TurnRecording implements Recording {
 }
 
 /** A message as a record has it. Processes have other numbers in each life. */
-export const sentMessage = (to: Ref<unknown>, name: string, payload: unknown): SentMessage => {
+const sentMessage = (to: Ref<unknown>, name: string, payload: unknown): SentMessage => {
   const part = partOf(payload)
   return Object.assign(
     { to: to.name ?? 'a process', name },

@@ -100,7 +100,7 @@ export const isReadAtOnce = (stored: StoredValue): boolean =>
   stored.tag !== valueTags.blob || ropeLength(ropeOf(stored)) <= readBytesMax
 
 /** The length of a value that a range lists as a `LargeValue`; `undefined` for any other value. */
-export const largeLength = (stored: RowValue): number | undefined =>
+const largeLength = (stored: RowValue): number | undefined =>
   isStoredValue(stored) && !isReadAtOnce(stored) ? ropeLength(ropeOf(stored)) : undefined
 
 /**

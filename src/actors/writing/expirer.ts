@@ -323,7 +323,7 @@ type Place = { readonly removal: string; readonly key: string | undefined }
  * Removes the rows of all births that have ended by now.
  * @throws KeelsonError as every write: what is left is removed by another call
  */
-export const removeEndedRows = async (
+const removeEndedRows = async (
   system: System,
   shard: WritingShard,
   signal: AbortSignal,

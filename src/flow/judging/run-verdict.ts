@@ -22,7 +22,7 @@ import type { RehearsedRun } from './rehearsed-run.ts'
 import type { RunRecord } from './stored-run.ts'
 
 /** The verdict that a run or an actor is blocked with this error. */
-export const blocksWith = (error: KeptError, fix: string): Verdict => ({
+const blocksWith = (error: KeptError, fix: string): Verdict => ({
   level: 'blocks',
   what: error.code ?? error.name,
   reason: error.message,
@@ -30,7 +30,7 @@ export const blocksWith = (error: KeptError, fix: string): Verdict => ({
 })
 
 /** The remedy for a run whose body does something else. */
-export const bodyFix =
+const bodyFix =
   'keep the old way for runs that were beyond it: `ctx.patched`, or `previous` with a new `version`'
 
 const stuck: KeptError = {

@@ -34,9 +34,6 @@ export type RehearsalCounts = {
   readonly notJudged: number
 }
 
-/** How many ended runs of each workflow are judged, if nothing else is said. */
-export const endedDefault = 1_000
-
 /**
  * Judges what `tree` would do with the actors of an instance, which goes on. Nothing is started
  * or changed.

@@ -19,7 +19,7 @@ export const runStatuses = [
 export type RunStatus = (typeof runStatuses)[number]
 
 /** The status in the index of a row without a run. */
-export const noRun = 'none'
+const noRun = 'none'
 
 /** Whether a run in this status has ended. */
 export const isOver = (status: RunStatus): boolean =>

@@ -649,7 +649,7 @@ const fresh = ({ kind, key, place, at }: Operation): Operation =>
   place === undefined ? { kind, key, at } : { kind, key, at, place }
 
 /** The key under which the input of a run is settled. */
-export const inputKey = '$input'
+const inputKey = '$input'
 
 /** How the key of an unread signal, or update, begins under which it is settled. */
 const signalText = '$signal/'

@@ -16,7 +16,7 @@ export type ActorCrash = Pick<
 >
 
 /** The crash that the rows of an actor keep. */
-export const storedCrash = ({ what, count, failure }: Crash): ActorCrash => {
+const storedCrash = ({ what, count, failure }: Crash): ActorCrash => {
   const { at, since = at, error } = failure
   return { count, firstAt: since, lastAt: at, reason: keptText(error), lastMessage: what, error }
 }

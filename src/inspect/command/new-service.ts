@@ -25,7 +25,7 @@ export type Manifest = {
 }
 
 /** The ending of the files of code: in a package whose type is no module, `.ts` would be CommonJS. */
-export const endingOf = ({ typescript }: ServiceForm, { type }: Manifest): string => {
+const endingOf = ({ typescript }: ServiceForm, { type }: Manifest): string => {
   if (!typescript) return 'mjs'
   return type === 'module' ? 'ts' : 'mts'
 }

@@ -93,7 +93,7 @@ export type RunningBackup = {
  * Has the instance make its backup; `undefined` if none takes prompts.
  * @throws KeelsonError as `App.backup`; `CLOSED` when the instance or `signal` ends the wait
  */
-export const runningBackup = async ({
+const runningBackup = async ({
   dir,
   to,
   consistent,

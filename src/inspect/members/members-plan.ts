@@ -57,10 +57,10 @@ type Member = {
 const refusedStatus = 78
 
 /** A member that does not answer for so many ticks is killed. */
-export const ticksOfStuck = 10
+const ticksOfStuck = 10
 
 /** The restarts after SIGHUP wait so long at most for the judgement of a member. */
-export const judgementMs = 60_000
+const judgementMs = 60_000
 
 const backoff: Backoff = { fromMs: 100, toMs: 5_000 }
 

@@ -309,7 +309,7 @@ const changesMax = 20
 const roundsMax = 4
 
 /** A page of turns, the newest first. @throws KeelsonError `INVALID_ARGUMENT` */
-export const historyShown = async (app: App, query: Query): Promise<History> => {
+const historyShown = async (app: App, query: Query): Promise<History> => {
   const before = optionalNumber(query, 'before', { min: 2 })
   const limit = optionalNumber(query, 'limit', { min: 1, max: turnsMax }) ?? turnsMax
   const { turns, cursor, isCut, firstLsn } = await pageOf(app, query, before, limit)
@@ -327,7 +327,7 @@ export const historyShown = async (app: App, query: Query): Promise<History> => 
 }
 
 /** An entity after the last turn up to an LSN. @throws KeelsonError `NO_PROCESS` without one */
-export const pastShown = async (app: App, query: Query): Promise<Past> => {
+const pastShown = async (app: App, query: Query): Promise<Past> => {
   const lsn = numberIn(query, 'lsn', { min: 1 })
   const { turns, isCut, firstLsn } = await pageOf(app, query, lsn + 1, 1)
   const [turn] = turns

@@ -2,7 +2,7 @@
 import type { Cancel, Clock } from '../../clock.ts'
 
 /** Without a look for so long nobody looks. In ms. */
-export const lookedMs = 10_000
+const lookedMs = 10_000
 
 /** Work of a page. */
 export class WhileLooked {

@@ -330,11 +330,10 @@ const question = 'metrics'
 const memberMs = 2_000
 
 /** Answers the scrapes of other members. */
-export const answerScrapes = (way: Way, taken: () => Promise<Taken>): void =>
-  way.answer(question, taken)
+const answerScrapes = (way: Way, taken: () => Promise<Taken>): void => way.answer(question, taken)
 
 /** The metrics of all members that answer, and of the others that they did not. */
-export const allTaken = async (way: Way, own: Taken): Promise<readonly Taken[]> => {
+const allTaken = async (way: Way, own: Taken): Promise<readonly Taken[]> => {
   const others = await Promise.all(
     way.others.map(async (member): Promise<Taken> => {
       try {
@@ -367,7 +366,7 @@ export const joined = (metric: Metric, all: readonly Taken[]): ShownFamily | und
 }
 
 /** The series of a metric of an instance without members. */
-export const ownFamily = (
+const ownFamily = (
   metric: Metric,
   series: Taken['series'] = noOptions,
 ): ShownFamily | undefined => {

@@ -202,7 +202,7 @@ type Handle = ReturnType<App['entity']>
 type ListOptions = NonNullable<Parameters<Handle['list']>[0]>
 
 /** The words. `shown` has what is printed instead of a state. */
-export const entityWords = (app: App, shown: ShownValues) => ({
+const entityWords = (app: App, shown: ShownValues) => ({
   entities: async (kind?: unknown, options?: unknown) =>
     new View(
       kind === undefined
@@ -221,7 +221,7 @@ const kindsText = async (app: App): Promise<string> => {
 /**
  * The handle of a kind, whose states are printed as its server lets them be shown.
  */
-export const shownEntities = ({ entities }: App, handle: Handle, shown: ShownValues): Handle => {
+const shownEntities = ({ entities }: App, handle: Handle, shown: ShownValues): Handle => {
   const marked = (state: unknown) => shown.mark(state, shownState(entities, handle.kind, state))
   const markedPage = (page: ReturnType<Handle['list']>) => ({
     ...page,

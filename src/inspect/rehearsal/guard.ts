@@ -66,7 +66,8 @@ export const guardProcess = (allowNet: boolean): Guard => {
     const error = new Error(`a rehearsal does nothing outside: ${what} is refused${hint}`)
     return Object.assign(error, { code: 'REHEARSAL' })
   }
-  const closed = (of: Functions, names: Iterable<string>, what: string, isNet = false): void => {
+  const closed = (owner: object, names: Iterable<string>, what: string, isNet = false): void => {
+    const of = owner as Functions
     for (const name of names) {
       const own = of[name]
       if (typeof own !== 'function') continue
@@ -81,24 +82,24 @@ export const guardProcess = (allowNet: boolean): Guard => {
   }
   const names = (of: object, form: RegExp): string[] =>
     Object.getOwnPropertyNames(of).filter((name) => form.test(name))
-  closed(net.Socket.prototype as never, ['connect'], 'net', true)
-  closed(net.Server.prototype as never, ['listen'], 'net', true)
-  closed(dgram.Socket.prototype as never, ['bind', 'connect', 'send'], 'net', true)
+  closed(net.Socket.prototype, ['connect'], 'net', true)
+  closed(net.Server.prototype, ['listen'], 'net', true)
+  closed(dgram.Socket.prototype, ['bind', 'connect', 'send'], 'net', true)
   const asked = /^(lookup|resolve|reverse)/
   for (const of of [dns, dns.promises, dns.Resolver.prototype, dns.promises.Resolver.prototype])
-    closed(of as never, names(of, asked), 'dns', true)
-  closed(process as never, ['kill', 'abort'], 'process')
-  closed(childProcess as never, processes, 'child_process')
-  closed(childProcess.ChildProcess.prototype as never, ['spawn'], 'child_process')
+    closed(of, names(of, asked), 'dns', true)
+  closed(process, ['kill', 'abort'], 'process')
+  closed(childProcess, processes, 'child_process')
+  closed(childProcess.ChildProcess.prototype, ['spawn'], 'child_process')
   ;(threads as Functions).Worker = class {
     constructor() {
       throw refuse('worker_threads.Worker')
     }
   }
-  closed(fs as never, [...changes, ...changes.map((name) => `${name}Sync`)], 'fs')
-  closed(fs.promises as never, changes, 'fs.promises')
-  opensForReading(fs as never, ['open', 'openSync'], refuse)
-  opensForReading(fs.promises as never, ['open'], refuse)
+  closed(fs, [...changes, ...changes.map((name) => `${name}Sync`)], 'fs')
+  closed(fs.promises, changes, 'fs.promises')
+  opensForReading(fs, ['open', 'openSync'], refuse)
+  opensForReading(fs.promises, ['open'], refuse)
   syncBuiltinESMExports()
   return {
     closesNet: () => {
@@ -116,10 +117,11 @@ export const guardProcess = (allowNet: boolean): Guard => {
 
 /** Lets files be opened for reading alone. */
 const opensForReading = (
-  of: Functions,
+  owner: object,
   names: readonly string[],
   refuse: (what: string) => Error,
 ): void => {
+  const of = owner as Functions
   for (const name of names) {
     const own = of[name] as (...given: unknown[]) => unknown
     of[name] = function (this: unknown, ...given: unknown[]): unknown {

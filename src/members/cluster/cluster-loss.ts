@@ -175,7 +175,7 @@ const verifies = (logId: string, group: EngineGroup): boolean => {
  * The head of the last run that the rows can be rebuilt from; an empty log if there is none.
  * `snapshots`: the whole ones in the engine. Pure.
  */
-export const soundHead = (
+const soundHead = (
   head: EngineHead,
   runs: readonly Run[],
   snapshots: EngineHead['snapshots'],

@@ -174,7 +174,7 @@ export type Claim = Omit<OwnedParts, 'clock' | 'payloadMax' | 'uploads'>
  * @throws KeelsonError `SHARD_DOWN` (reason `engine`) if it must be inspected again: another claim has
  * come since, or the log was trimmed
  */
-export const claimLog = async (
+const claimLog = async (
   { log, clock, patienceMs, features = ownFeatures }: ClaimParts,
   calls: EngineCalls,
   { plan }: Inspection,

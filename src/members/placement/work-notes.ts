@@ -9,7 +9,7 @@ import type { Clock } from '../../clock.ts'
 import { attempt, type Disk, type DiskFile, pathIn, readWhole } from '../../storage/index.ts'
 
 /** Its folder in the data folder: a file for each member, and one for each end of a member. */
-export const workNotesName = 'at-work'
+const workNotesName = 'at-work'
 
 /** Before the name of an end. No name of a member has it. */
 const endMark = '~'

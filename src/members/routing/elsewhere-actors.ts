@@ -363,7 +363,7 @@ const looks: Readonly<Record<string, Look>> = {
 export type Messages = { calls: { ask: (question: OwnersQuestion) => unknown } }
 
 /** The name of the service, at each member. */
-export const serviceName = (instance: string): Name<Messages> =>
+const serviceName = (instance: string): Name<Messages> =>
   instanceName<Messages>('entity_service', instance)
 
 const server: GenServer<Messages, Entities, Entities> = {
@@ -411,7 +411,7 @@ const noStream = (): never => {
 }
 
 /** The service as a part of the tree. */
-export const serviceSpec = (entities: Entities): ChildSpec =>
+const serviceSpec = (entities: Entities): ChildSpec =>
   worker('entity_service', server, entities, {
     mailboxMax: Number.POSITIVE_INFINITY,
     name: serviceName(entities.instance),

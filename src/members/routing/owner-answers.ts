@@ -27,7 +27,7 @@ import {
   turnsFor,
 } from '../../actors/index.ts'
 import { invalidArgument } from '../../errors.ts'
-import { type EventPayload, readEventPayload } from '../../storage/index.ts'
+import { readEventPayload } from '../../storage/index.ts'
 import {
   type AppContext,
   answerHealth,
@@ -41,13 +41,16 @@ import { answerStreams } from './shard-streams.ts'
 
 type Given = readonly unknown[]
 
-type Call = (app: AppContext, shard: Shard, given: Given) => unknown
+/** Arguments of any type: the call that gets them checks them. */
+type Unchecked = readonly [never, never, never]
+
+type Call = (app: AppContext, shard: Shard, given: Unchecked) => unknown
 
 /** A call of `app.control` about one shard. */
 const controlled =
   (method: 'flush' | 'discard' | 'sweep' | 'snapshot' | 'reopen'): Call =>
   ({ control }, { index }, [given]) =>
-    control[method](index, given as never)
+    control[method](index, given)
 
 /** The calls that other members may ask for. Each checks its arguments as for a caller here. */
 const calls: Readonly<Record<string, Call>> = {
@@ -59,28 +62,23 @@ const calls: Readonly<Record<string, Call>> = {
   'control.reopen': controlled('reopen'),
   'batcher.flush': ({ batcher }, { index }, [options]) =>
     batcher.flush({ ...(options as object), shard: index }),
-  'batcher.stop': ({ batcher }, { index }, [options]) => batcher.stop(index, options as never),
+  'batcher.stop': ({ batcher }, { index }, [options]) => batcher.stop(index, options),
   'wal.describe': (app, { index }) => app.wal(index).describe(),
   'wal.sync': (app, { index }) => app.wal(index).sync(),
   'wal.commitment': (app, { index }) => app.wal(index).commitment(),
-  'wal.checkpoint': (app, { index }, [options]) => app.wal(index).checkpoint(options as never),
-  'wal.release': (app, { index }, [lsn]) => app.wal(index).release(lsn as never),
+  'wal.checkpoint': (app, { index }, [options]) => app.wal(index).checkpoint(options),
+  'wal.release': (app, { index }, [lsn]) => app.wal(index).release(lsn),
   'lmdbWriter.request': (app, { index }, [lsn, options]) =>
-    app.lmdbWriter(index).request(lsn as never, options as never),
+    app.lmdbWriter(index).request(lsn, options),
   'lmdbWriter.describe': async (app, { index }) => {
     const { suspensions, ...described } = await app.lmdbWriter(index).describe()
     // A process cannot be sent.
     return { ...described, suspensions: suspensions.map(({ owner: _, ...rest }) => rest) }
   },
   'journal.saveState': ({ journal }, { index }, [lsn, content]) =>
-    journal.on(index).saveState(lsn as number, readEventPayload(content as EventPayload).value),
+    journal.on(index).saveState(lsn, readEventPayload(content).value),
   'projection.reached': (app, { index, appliedLsn }, [name, lsn, timeoutMs]) =>
-    app
-      .projection(name as string)
-      .reached(
-        { shard: index, lsn: (lsn ?? appliedLsn) as number },
-        { timeoutMs: timeoutMs as number },
-      ),
+    app.projection(name).reached({ shard: index, lsn: lsn ?? appliedLsn }, { timeoutMs }),
 }
 
 /** Answers the other members from now on. `app`: the handles of the user's processes. */
@@ -89,7 +87,7 @@ export const answerMembers = (way: ShardClient, parts: InstanceParts, app: AppCo
   const shardHere = (index: unknown): Shard => shardAsked(shards, index)
   for (const [question, made] of Object.entries(calls))
     way.answer(question, (payload) => {
-      const [index, ...given] = payload as Given
+      const [index, ...given] = payload as readonly [unknown, ...Unchecked]
       return made(app, shardHere(index), given)
     })
   way.answer('projection.rebuild', (payload) => {

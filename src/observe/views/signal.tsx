@@ -7,7 +7,7 @@ import { usePage } from '../widgets/asking.ts'
 import { Card } from '../widgets/parts.tsx'
 
 /** The value that a text means: JSON, or else the text itself. Pure. */
-export const signalValue = (text: string): unknown => {
+const signalValue = (text: string): unknown => {
   if (text.trim() === '') return null
   try {
     return JSON.parse(text)

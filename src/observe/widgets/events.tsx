@@ -21,7 +21,7 @@ const sorts: Readonly<Record<string, readonly [string, Tone]>> = {
 }
 
 /** The name of a sort of events as a badge. */
-export const SortBadge = ({ event }: { event: Recorded }) => {
+const SortBadge = ({ event }: { event: Recorded }) => {
   const [name, tone] = sorts[event.sort] ?? [
     event.kind || event.sort,
     event.kind === 'error' ? 'bad' : 'warn',

@@ -51,7 +51,7 @@ export type Drawing = {
 const charWidth = 7
 
 /** The name of a state in a drawing. */
-export const stateId = (path: readonly string[]): string => path.join('/')
+const stateId = (path: readonly string[]): string => path.join('/')
 
 /** Whether a machine with this state value is in the state of this name. */
 export const isActive = (value: unknown, id: string): boolean => {

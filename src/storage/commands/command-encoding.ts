@@ -53,7 +53,7 @@ const noCommand = undefined as never
 const invalid = (message: string): KeelsonError => new KeelsonError('INVALID_ARGUMENT', message)
 
 /** Bytes before the first unit: the time stamp and the number of units. */
-export const frameHeadBytes = stampBytes + 2
+const frameHeadBytes = stampBytes + 2
 
 /**
  * The greatest length that is encoded: lengths are u32, and a frame must fit a segment of 1 GiB.

@@ -206,7 +206,7 @@ export type PartEnd = {
 }
 
 /** Where a part of about `partBytes` begins that ends at `end`. */
-export const partBefore = (
+const partBefore = (
   file: DiskFile,
   header: SegmentHeader,
   end: PartEnd,
@@ -223,12 +223,7 @@ export const partBefore = (
  * A place not long after frame `lsn`: the first group after it, or `end`. Groups are found by halving
  * the segment.
  */
-export const endAfter = (
-  file: DiskFile,
-  header: SegmentHeader,
-  end: PartEnd,
-  lsn: number,
-): PartEnd => {
+const endAfter = (file: DiskFile, header: SegmentHeader, end: PartEnd, lsn: number): PartEnd => {
   let after = end
   let low = segmentStart(header).offset
   let high = end.offset

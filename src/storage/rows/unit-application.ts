@@ -331,11 +331,7 @@ const effects: { readonly [K in Command['kind']]: Effect<CommandOf<K>> } = {
 // the mark that it follows. So a late unit of a killed incarnation changes nothing. Pure.
 
 /** The refusal of a turn that follows another main row, at `key`, than the present one. */
-export const turnRefusal = (
-  { entity, follows }: Turn,
-  key: string,
-  rows: Rows,
-): Refusal | undefined => {
+const turnRefusal = ({ entity, follows }: Turn, key: string, rows: Rows): Refusal | undefined => {
   const row = rows.get(key)
   const isNext = row && follows ? hasMark(row, follows) : !row && !follows
   if (isNext) return undefined
@@ -343,11 +339,7 @@ export const turnRefusal = (
 }
 
 /** Sets the rows of a turn that was not refused. `key`: of its main row. */
-export const setEntityRows = (
-  { entity, row, rows, own }: Turn,
-  key: string,
-  into: RowSink,
-): void => {
+const setEntityRows = ({ entity, row, rows, own }: Turn, key: string, into: RowSink): void => {
   into.set(key, row && entityRow(row))
   for (const [rowKey, bytes] of rows) into.set(rowKey, bytes && entityRow(bytes))
   if (own)
@@ -356,13 +348,13 @@ export const setEntityRows = (
 }
 
 /** How many rows a turn sets beside the main row. */
-export const rowsBeside = ({ rows, own }: Turn): number => rows.length + (own?.changes.length ?? 0)
+const rowsBeside = ({ rows, own }: Turn): number => rows.length + (own?.changes.length ?? 0)
 
 /**
  * Removes rows of a birth that has ended, of an entity or a stream. Applied again, or while the birth has not ended, it
  * changes nothing.
  */
-export const applyRemoval = (
+const applyRemoval = (
   { entity, birth, keys, isLast }: Removal,
   rows: Rows,
   into: RowSink,

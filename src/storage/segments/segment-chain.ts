@@ -76,7 +76,7 @@ export const brokenPromise = (
  * The segment that holds the frame after `lsn`, or will hold it: reading from that frame starts
  * there.
  */
-export const segmentAfter = <S extends { readonly header: SegmentHeader }>(
+const segmentAfter = <S extends { readonly header: SegmentHeader }>(
   segments: readonly S[],
   lsn: number,
 ): S | undefined => segments.findLast(({ header }) => header.baseLsn <= lsn + 1)

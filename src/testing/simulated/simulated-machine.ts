@@ -44,7 +44,7 @@ import { SimulatedThread, type ThreadRole } from './simulated-thread.ts'
 const loadMembers = () => import('../../members/index.ts')
 
 /** Locks the folders of backups on a given disk; each answer comes after a turn of the clock. */
-export const inlineBackupFolders =
+const inlineBackupFolders =
   (disk: Disk, clock: Clock): BackupFolders =>
   async (claim) => {
     const later = async <T>(work: () => T): Promise<T> => {
@@ -59,7 +59,7 @@ export const inlineBackupFolders =
   }
 
 /** Makes a copier on a given disk and clock. */
-export const inlineShardCopier =
+const inlineShardCopier =
   (disk: Disk, clock: Clock): ShardCopier =>
   (request, signal, onProgress) =>
     inSteps(clock, copyingShard(disk, request), signal, onProgress)
@@ -68,7 +68,7 @@ export const inlineShardCopier =
 const scannedBytes = 8 * 1024
 
 /** Makes scanners on a given disk and clock. */
-export const inlineTurnScanner =
+const inlineTurnScanner =
   (disk: Disk, clock: Clock): TurnScannerFactory =>
   (signal) =>
   (request) =>

@@ -274,7 +274,7 @@ export type Leftovers = {
 export const quarantineOf = ({ path }: ShardFolders): string => join(path, quarantineName)
 
 /** Lists them. `named`: the snapshots that count. @throws DiskError */
-export const leftoversIn = (
+const leftoversIn = (
   disk: Disk,
   folders: ShardFolders,
   named: readonly NamedSnapshot[],
