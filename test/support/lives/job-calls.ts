@@ -2,13 +2,7 @@
  * Random calls about the jobs of one queue, and the handlers of these jobs, for `HandleLife`. What
  * they must come to says `JobLedger`.
  */
-import {
-  type BatchJob,
-  type JobLook,
-  type JobTry,
-  type Queue,
-  queue,
-} from '../../../src/flow/index.ts'
+import { type JobLook, type JobTry, type Queue, queue } from '../../../src/flow/index.ts'
 import { name as nameOf } from '../../../src/index.ts'
 import { type DrainedJobs, JobLedger, type JobTerms } from '../models/job-ledger.ts'
 import type { ProgramLife } from './program-life.ts'
@@ -53,7 +47,7 @@ export class JobCalls {
     const handler = async (work: Work, attempt: OwnTry): Promise<string> =>
       program === this.#program ? this.#handles(work, attempt) : new Promise<never>(() => undefined)
     const batch = this.#life.pick([undefined, { max: 2, waitMs: 0 }, { max: 2, waitMs: 3_000 }])
-    const several = (jobs: readonly BatchJob<Work>[]) => {
+    const several = (jobs: readonly (OwnTry & { readonly input: Work })[]) => {
       this.#life.count(`batches of ${jobs.length}`)
       return Promise.allSettled(jobs.map((job) => handler(job.input, job)))
     }
