@@ -115,7 +115,7 @@ export const cancels = [
       },
     ],
     differs: {
-      why: '`retry` takes up a failed run too: recorded outcomes stay, and the failed step gets new tries. `resumeWorkflow` of DBOS leaves a failed run as it is.',
+      why: '`retry` resumes a failed run too: recorded outcomes stay, and the failed step gets new tries. `resumeWorkflow` of DBOS leaves a failed run as it is.',
       keelson: {
         status: 'completed',
         value: 'done',

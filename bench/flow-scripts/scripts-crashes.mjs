@@ -199,7 +199,7 @@ export const crashes = [
     },
     lives: crashed,
     differs: {
-      why: 'A run whose body has changed is `blocked`, with both lists, and goes on with the right body. DBOS fails it.',
+      why: 'A run whose body has changed is `blocked`, with both lists, and continues with the right body. DBOS fails it.',
       keelson: { status: 'blocked', error: undefined },
     },
   },

@@ -59,7 +59,7 @@ export const steps = [
     title: 'a step without a retry policy',
     main: (ctx) => ctx.step('pay', worksOn(2)),
     differs: {
-      why: 'A step has three tries unless it says otherwise. DBOS tries once unless `retriesAllowed` is set.',
+      why: 'A step has three tries unless `retry` sets another number. DBOS tries once unless `retriesAllowed` is set.',
       keelson: { status: 'completed', value: 'run 2', error: undefined, steps: { pay: 2 } },
     },
   },

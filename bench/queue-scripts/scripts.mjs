@@ -124,7 +124,7 @@ const limits = [
       },
     ],
     differs: {
-      why: 'Ten jobs run at once unless `concurrency` says otherwise. In BullMQ it is one.',
+      why: 'Ten jobs run at once unless `concurrency` says otherwise. In BullMQ one job runs.',
       keelson: { notes: { most: 10 } },
     },
   },
@@ -199,7 +199,7 @@ const failures = [
     handler: never,
     lives: [addAndEnd('a')],
     differs: {
-      why: 'A job has three tries unless `retry` says otherwise. BullMQ tries once unless `attempts` is set.',
+      why: 'A job has three tries unless `retry` sets another number. BullMQ tries once unless `attempts` is set.',
       keelson: { runs: { a: 3 }, dead: [{ job: 'a', tries: 3, error: 'the bank is away' }] },
     },
   },
@@ -243,7 +243,7 @@ const failures = [
       },
     ],
     differs: {
-      why: 'A dead job that is retried has all its tries again. In BullMQ it has one.',
+      why: 'A dead job that is retried has all its tries again. In BullMQ it has one try.',
       keelson: { runs: { a: 4 }, dead: [{ job: 'a', tries: 2, error: 'the bank is away' }] },
     },
   },
@@ -316,7 +316,7 @@ const crashes = [
       (host) => host.idle(),
     ],
     differs: {
-      why: 'A job is dead when the queue has ended three times while it ran alone. In BullMQ it is so when it has stalled twice, unless `maxStalledCount` is set.',
+      why: 'A job is dead when the queue has ended three times while it ran alone. In BullMQ it is dead when it has stalled twice, unless `maxStalledCount` is set.',
       keelson: { runs: { a: 3 }, dead: [] },
     },
   },

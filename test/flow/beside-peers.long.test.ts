@@ -22,17 +22,18 @@ const { expectedOf } = await bench<{
 }>('harness/scripts.mjs')
 
 const besides = [
-  { peer: 'DBOS', played: 'flow-scripts', record: 'dbos-outcomes', page: 'moving/dbos' },
-  { peer: 'BullMQ', played: 'queue-scripts', record: 'bullmq-outcomes', page: 'moving/bullmq' },
+  { peer: 'DBOS', played: 'flow-scripts', record: 'dbos-outcomes' },
+  { peer: 'BullMQ', played: 'queue-scripts', record: 'bullmq-outcomes' },
 ]
 
-for (const { peer, played, record, page } of besides) {
+const docs = textOf('../../docs/evidence/script-by-script.md').replaceAll(/\s+/g, ' ')
+
+for (const { peer, played, record } of besides) {
   const { scripts } = await bench<{ scripts: readonly Script[] }>(`${played}/scripts.mjs`)
   const { playScripts } = await bench<{ playScripts: Play }>(`${played}/play.mjs`)
   const recorded = (
     JSON.parse(textOf(`${record}.json`)) as { results: { outcomes: readonly Outcome[] } }
   ).results.outcomes
-  const docs = textOf(`../../docs/${page}.md`).replaceAll(/\s+/g, ' ')
 
   describe(`beside ${peer}`, () => {
     const folder = mkdtempSync(join(tmpdir(), 'keelson-scripts-'))
