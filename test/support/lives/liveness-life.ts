@@ -41,6 +41,8 @@ import { SteadyActors } from './steady-actors.ts'
 const refusals: readonly unknown[] = [
   ...['LOCKED', 'TOO_LARGE', 'SHARD_DOWN', 'CLOSED', 'NO_PROCESS', 'EXITED', 'BLOCKED', 'NO_SPACE'],
   ...['UNKNOWN_OUTCOME', 'TIMEOUT', 'NOT_SUBMITTED', 'BUSY'],
+  // The disk failed as it made the file of the next segment, so the turn was not written.
+  'READ_ONLY',
 ]
 
 const ids = ['a', 'b', 'c']
