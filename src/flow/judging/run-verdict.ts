@@ -146,14 +146,15 @@ const verdictOfRest = (run: RehearsedRun): Verdict | undefined => {
     const text = `it has ${state.status}, and would wait for ${keysOf(replay.open)}`
     return acts('ended runs do more', text)
   }
-  if (state.status !== 'waiting') return undefined
-  const retried = replay.open.find(hasNoTryLeft)
+  // The row of a run says `running` for some seconds after the failure of a step, though its pause has begun.
+  const isOn = state.status === 'waiting' || (state.status === 'running' && !state.cancel)
+  const retried = isOn ? replay.open.find(hasNoTryLeft) : undefined
   if (retried) {
     const { key, recorded } = retried
     const text = `${key} has failed ${recorded?.tries} times, and fails now: \`retry\` allows no more`
     return acts('has no try left', text, 'keep `retry.max` until these runs are over')
   }
-  if (isBetweenTries(state)) return undefined
+  if (state.status !== 'waiting' || isBetweenTries(state)) return undefined
   const begun = replay.isComplete ? [...replay.inFlight].filter(isNew) : []
   if (begun.length > 0)
     return acts('would begin more', `it rests, and would begin ${keysOf(begun)}`)

@@ -290,6 +290,19 @@ test.each([
   expect(await judged(w, of(body))).toEqual([])
 })
 
+test('fewer tries are found also while the row of a run does not say yet that it waits', async () => {
+  const w = await flowWorld([of(retries)])
+  await w.during(w.flow.start(of(retries), undefined, { id: '1' }))
+  await w.s.advance(500)
+  const fewer = of(async (ctx) =>
+    ctx.step('call', () => Promise.reject(new Error('away')), { retry: { max: 1 } }),
+  )
+
+  expect((await w.during(w.flow.read('get', of(retries), '1')))?.status).toBe('running')
+  expect(await judged(w, of(retries))).toEqual([])
+  expect(await judged(w, fewer)).toMatchObject([{ level: 'acts', what: 'has no try left' }])
+})
+
 test('a version without a body is found, as the wake blocks the run', async () => {
   const w = await rested(of(original))
   const after = of(original, { version: 2 })
