@@ -249,7 +249,7 @@ describe('a hand-over', () => {
       system: createSystem({ clock }),
       ending: ending.signal,
       shards: [{ index: 0, phase: { kind: 'open' } }],
-      questions: {
+      way: {
         ...{ others: ['b'], answer: () => undefined },
         ...{ isLinked: () => true, askMember: async () => true },
       },
@@ -283,7 +283,7 @@ describe('a hand-over', () => {
       system: createSystem({ clock: virtualClock(), logger }),
       ending: new AbortController().signal,
       shards: [{ index: 0, phase: { kind: 'open' } }],
-      questions: { others: ['b'], answer: () => undefined, isLinked: () => true, askMember: ask },
+      way: { others: ['b'], answer: () => undefined, isLinked: () => true, askMember: ask },
       directory: {
         turn: async () => ({ release: async () => undefined }),
         give: async () => undefined,
@@ -308,7 +308,7 @@ describe('a hand-over', () => {
       system: createSystem({ clock: virtualClock(), logger: silentLogger }),
       ending: new AbortController().signal,
       shards: [{ index: 0, phase: { kind: 'open' } }],
-      questions: {
+      way: {
         ...{ others: ['b', 'c', 'd'], answer: () => undefined },
         ...{ isLinked: () => true, askMember: ask },
       },

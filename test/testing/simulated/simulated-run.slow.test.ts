@@ -208,7 +208,7 @@ describe('a simulated run', () => {
   })
 
   test('adds jobs whose runs survive the cuts too', async () => {
-    const { seen, ask } = outside()
+    const { keys, ask } = outside()
     const mail = workflow('mail', async (ctx: Ctx, to: string) => ctx.step('send', ask(to)))
     const mails = queue('mails', mail)
     const order = workflow('order', async (ctx: Ctx, to: string) => {
@@ -225,7 +225,8 @@ describe('a simulated run', () => {
     const ran = await simulation.run(order, 'ada', { crashAfter: (key) => key !== 'later' })
 
     expect(ran).toMatchObject({ status: 'completed', powerCuts: 2 })
-    expect(seen).toEqual(['ada'])
+    // The first cut may come while the job's run is in its step: it asks again, with the same key.
+    expect(keys.size).toBe(1)
   })
 
   test('starts again as the instance was started last', async () => {
