@@ -388,6 +388,7 @@ export type {
   HistoryEntry,
   HistoryOptions,
   KeelsonConfig,
+  Member,
   MemberHealth,
   MemberPhase,
   MemberStatus,
