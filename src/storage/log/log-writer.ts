@@ -20,7 +20,12 @@ import type { Commit, CommitmentHead, CommitRequest, Naming } from '../ports/log
 import { type NamedSnapshot, namesSnapshot } from '../ports/named-snapshot.ts'
 import type { SpareTask } from '../ports/spare-file.ts'
 import { frameOffsets, framePayloadMax, refuseLengths } from '../segments/log-limits.ts'
-import { type LogPlace, successorHeader, whileOwned } from '../segments/log-place.ts'
+import {
+  type LogPlace,
+  refuseLostLock,
+  successorHeader,
+  whileOwned,
+} from '../segments/log-place.ts'
 import { type Manifest, snapshotsMax, writeManifest } from '../segments/manifest.ts'
 import { SegmentAppender } from '../segments/segment-appender.ts'
 import { type LogSegment, manifestOf } from '../segments/segment-chain.ts'
@@ -140,15 +145,28 @@ export class LogWriter {
     const time = Math.max(this.#lastTime, request.now)
     const nextLsn = this.lastLsn + 1
     const progress: Progress = { lsns: [], bytesWritten: 0, syncMs: 0, rolled: false }
-    const refused = this.#irrevocably(() => this.#write(request, offsets, time, progress))
-    const { clock } = this.#place
+    const place = this.#place
+    const { clock } = place
+    // Each look at LOCK is a call of the system. A commit has two, however its file is synced: before
+    // its first byte, and after the last thing that its answer promises.
+    const { refused, unsynced } = this.#orPoison(() => {
+      refuseLostLock(place)
+      const refused = this.#write(request, offsets, time, progress)
+      const unsynced = request.sync ? this.#newest.unsynced : undefined
+      if (!unsynced) refuseLostLock(place)
+      return { refused, unsynced }
+    })
     const began = clock.monotonic()
-    const unsynced = request.sync ? this.#newest.unsynced : undefined
     return {
       unsynced,
       end: (sync) => {
-        if (unsynced) this.#irrevocably(() => this.#synced(sync))
-        if (unsynced) progress.syncMs += clock.monotonic() - began
+        if (unsynced)
+          this.#orPoison(() => {
+            sync()
+            progress.syncMs += clock.monotonic() - began
+            this.#synced()
+            refuseLostLock(place)
+          })
         return {
           firstLsn: progress.lsns[0] ?? nextLsn,
           count: progress.lsns.length,
@@ -334,17 +352,21 @@ export class LogWriter {
    * Poisons the log if `action` throws: after a disk error, a bug or a lost lock the file cannot be
    * trusted.
    */
-  #irrevocably<T>(action: () => T): T {
+  #orPoison<T>(action: () => T): T {
     try {
-      return whileOwned(this.#place, action)
+      return action()
     } catch (error) {
       this.#failure = poison(error)
       throw this.#failure
     }
   }
 
-  #synced(sync: () => void): void {
-    sync()
+  /** The same between two looks at LOCK. */
+  #irrevocably<T>(action: () => T): T {
+    return this.#orPoison(() => whileOwned(this.#place, action))
+  }
+
+  #synced(): void {
     this.#newest.synced()
     if (this.#commitments?.isPartFull) this.#commitments.settle()
   }

@@ -238,12 +238,15 @@ export class LaneHost {
   /** `client` has offered a commit. */
   offered(client: LaneClient, wake: () => void): InFlight['wait'] {
     const isAlone = this.#inFlight++ === 0
+    // The wake-up is a part of the wait: it takes time, and the thread may begin in it, on this very
+    // processor. Without it a wait that sleeps would look short beside one that polls.
+    const began = this.#clock.monotonic()
     this.#waiting.add(client)
     // A thread that must be woken may need this very processor, so a host that wakes it does not
     // poll.
     if (this.#thread.raise()) wake()
     else if (this.#polls) this.#poller.pollFor(this.#limit.ms)
-    return { began: this.#clock.monotonic(), isAlone }
+    return { began, isAlone }
   }
 
   /** A commit of `client` was answered, or will not be. */

@@ -118,6 +118,16 @@ describe('a log whose LOCK was removed', () => {
       expect(found).toEqual([content(1), ...(isSeen ? [content(2)] : [])])
     })
 
+  test('acknowledges no commit whose file another thread syncs when another process comes in between', () => {
+    const { world, log } = locked()
+    const bytes = payload(2)
+    const request = { bytes, lengths: [bytes.length], now: 0, sync: true, projectedLsn: 0 }
+    const { unsynced, end } = log.write(request)
+    takeOver(world)
+
+    expect(reasonOf(() => end(() => unsynced?.sync()))).toBe('poisoned')
+  })
+
   test('is not opened, and not inspected again', () => {
     const { world, log } = locked()
     log.abandon()
@@ -135,6 +145,26 @@ describe('a log whose LOCK was removed', () => {
     expect(reasonOf(() => world.log().handle('inspect', look))).toBe('poisoned')
   })
 })
+
+test.each([
+  ['synced', true],
+  ['not synced', false],
+])(
+  'a commit that is %s looks at LOCK twice, for each look takes a call of the system',
+  (_, sync) => {
+    const { world, log } = locked()
+    const identity = world.disk.identity.bind(world.disk)
+    let looks = 0
+    world.disk.identity = (path) => {
+      looks++
+      return identity(path)
+    }
+
+    commit(log, [payload(2)], { sync })
+
+    expect(looks).toBe(2)
+  },
+)
 
 test('a log without a LOCK is not checked', () => {
   const { world, log } = openedLog()

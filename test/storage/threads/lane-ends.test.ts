@@ -213,6 +213,27 @@ for (const [name, pauseMs, isPolled] of [
     expect(seen.threadPolls > 0).toBe(isPolled)
   })
 
+test.each([
+  ['polls if the wake-up of a thread that sleeps takes long', 30, true],
+  ['sleeps if a wake-up takes no time', 0, false],
+] as const)('after a trial the host %s', (_, readings, isPolling) => {
+  const memory = signalMemory()
+  const { thread } = signalsIn(memory)
+  const { clock } = steppingClock()
+  const host = new LaneHost(memory, clock, true)
+  const client = new LaneClient(laneMemory(), host)
+  const wake = () => {
+    for (let reading = 0; reading < readings; reading++) clock.monotonic()
+  }
+  for (let wait = 0; wait < 32; wait++) {
+    if (host.choose()) thread.stayAwake()
+    else thread.sleep()
+    const offered = host.offered(client, wake)
+    if (offered) host.ended(client, offered)
+  }
+  expect(host.choose()).toBe(isPolling)
+})
+
 test('where waits are short, no side polls for long: the other may need its processor', () => {
   const { server, isAwake, offer, commit, pause, taken } = world({ mayPoll: true })
   const id = 31
