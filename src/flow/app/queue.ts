@@ -15,7 +15,7 @@ import {
   type QueueBatch,
 } from '../queue/job-batch.ts'
 import { queueSpecs } from '../queue/queue-entity.ts'
-import { endOf, type JobTry, type RunningTry } from '../queue/queue-job.ts'
+import { endsOfOne, type JobTry, type RunningTry } from '../queue/queue-job.ts'
 import {
   type Queue,
   type QueueOptions,
@@ -139,7 +139,7 @@ const callOf =
   (handler: JobHandler): Calls =>
   (tries, keepsResult) =>
     // One that is called with single tries.
-    endOf(tries[0] as RunningTry, handler, keepsResult).then((end) => [end])
+    endsOfOne(tries[0] as RunningTry, handler, keepsResult)
 
 const batchCall =
   (queue: string, handler: BatchHandler): Calls =>

@@ -234,14 +234,14 @@ type Named = { readonly unique: string | null; readonly attributes: Attributes }
 
 /** Reads what `packRecord` made. */
 const unpackRecord = (packed: readonly unknown[]): JobRecord => {
-  const [key, priority, at, tries, named, failure, ...last] = packed as [
+  const [key, priority, at, tries, named, failure] = packed as [
     ...[string, number, number, number, Named | string | null, JobRecord['failure'] | null],
     ...unknown[],
   ]
   const { unique, attributes } =
     typeof named === 'object' && named ? named : { unique: named, attributes: undefined }
-  const { payload: job, ...place } = readTraced(last)
-  return {
+  const { payload: job, trace } = readTraced(packed.slice(6))
+  const record = {
     job,
     key,
     priority,
@@ -249,7 +249,7 @@ const unpackRecord = (packed: readonly unknown[]): JobRecord => {
     tries,
     unique: unique ?? undefined,
     failure: failure ?? undefined,
-    ...place,
-    ...(attributes && { attributes }),
   }
+  if (!trace && !attributes) return record
+  return { ...record, ...(trace && { trace }), ...(attributes && { attributes }) }
 }

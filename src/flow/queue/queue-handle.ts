@@ -124,7 +124,10 @@ export const addJobs = async <J>(
     }
     added.push(...(await tracedSend(system, queue.name, piece.length, add)))
   }
-  return added.map(({ number, ...how }) => ({ id: String(number), ...how }))
+  return added.map(({ number, repeated, replaced }) => {
+    const id = String(number)
+    return replaced === undefined ? { id, repeated } : { id, repeated, replaced }
+  })
 }
 
 const jobOptions = object({
@@ -145,6 +148,9 @@ const jobOptions = object({
   ),
   attributes: optional(attributes),
 })
+
+/** Most jobs have no options. */
+const plainJob = jobOptions(noOptions, argument('', 'a job'))
 
 /** The schema of the jobs of a queue, be it given by its name alone. */
 const inputParse = <J>(app: App, queue: Queue<J>): Parse | undefined =>
@@ -174,12 +180,13 @@ export const sentJob = (
   parse: Parse | undefined,
   of = 'the job',
 ): SentJob => {
-  const checked = jobOptions(options, argument('', 'a job'))
+  const checked = options === noOptions ? plainJob : jobOptions(options, argument('', 'a job'))
   const { unique, key = '', priority, delay: delayMs, attributes } = checked
   // A copy: its caller may change the job before the turn that stores it.
   const { value, bytes } = storable(parse ? parse(job, of) : job, 'the job')
   const window = windowOf(checked)
   const sent = { job: value, key, priority, unique, delayMs, bytes }
+  if (!window && !attributes) return sent
   return { ...sent, ...(window && { window }), ...(attributes && { attributes }) }
 }
 

@@ -163,16 +163,16 @@ export const failedTry = (job: RunningTry, thrown: unknown): TryEnd => {
   return { job, error: { thrown } }
 }
 
-/** Calls the handler of a try. */
-export const endOf = async (
+/** Calls the handler of a single try. Answers a list, as a batch does. */
+export const endsOfOne = async (
   job: RunningTry,
   handler: (given: unknown, job: RunningTry) => unknown,
   keepsResult: boolean,
-): Promise<TryEnd> => {
+): Promise<readonly TryEnd[]> => {
   try {
-    return doneTry(job, await handler(inputOfTry(job), job), keepsResult)
+    return [doneTry(job, await handler(inputOfTry(job), job), keepsResult)]
   } catch (thrown) {
-    return failedTry(job, thrown)
+    return [failedTry(job, thrown)]
   }
 }
 

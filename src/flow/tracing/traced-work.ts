@@ -2,7 +2,7 @@
  * The spans of runs and jobs: one for each activation of a run, for each try of a step, for each add of
  * jobs, and for each try of a job. Without a tracer there are none.
  */
-import { type System, type Traced, tracerOf } from '../../runtime/index.ts'
+import { type SendEnd, type System, type Traced, tracerOf } from '../../runtime/index.ts'
 import type { TraceContext } from '../../trace-context.ts'
 
 /** The span of an activation of a run that begins, in the trace of its start. */
@@ -50,14 +50,20 @@ export const tracedTry = <T extends Tried>(
  * Adds jobs inside the span of their producer. `add` gets its place, which goes with the jobs: it is the
  * parent of their tries, or is linked to them.
  */
-export const tracedSend = async <A extends { readonly number: number }>(
+export const tracedSend = <A extends { readonly number: number }>(
   system: System | undefined,
   queue: string,
   count: number,
   add: (trace: TraceContext | undefined) => Promise<readonly A[]>,
 ): Promise<readonly A[]> => {
   const traced = system && tracerOf(system)?.send({ queue, count })
-  if (traced === undefined) return add(undefined)
+  return traced === undefined ? add(undefined) : tracedAdd(traced, add)
+}
+
+const tracedAdd = async <A extends { readonly number: number }>(
+  traced: Traced<SendEnd>,
+  add: (trace: TraceContext | undefined) => Promise<readonly A[]>,
+): Promise<readonly A[]> => {
   try {
     const added = await traced.run(() => add(traced.place))
     traced.end(undefined, { ids: added.map(({ number }) => String(number)) })
