@@ -54,6 +54,7 @@ const cases = [
     title: `runs of a step that fails three times, ${inFlight} in flight`,
     order: { kind: 'running', work: 'failing', inFlight },
   })),
+  { title: 'jobs, 64 in flight', order: { kind: 'queueing', inFlight: 64 }, warmUp: 12 },
   { title: 'one-way messages', order: { kind: 'messaging', inFlight: 0 } },
   ...[1, 64].map((inFlight) => ({
     title: `calls, ${inFlight} outstanding`,
