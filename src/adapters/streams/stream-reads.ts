@@ -112,17 +112,15 @@ export const caughtUp = async (
   return new Response(bodyOf(reading, head), { headers })
 }
 
-/** Ends a wait at an abort, after a time, or from outside. */
-const stopping = (raw: RawStreams, ms: number, signal: AbortSignal) => {
-  const stop: Stop = { isStopped: signal.aborted, wake: () => undefined }
+/** Ends a wait after a time, or from outside. */
+const stopping = (raw: RawStreams, ms: number) => {
+  const stop: Stop = { isStopped: false, wake: () => undefined }
   const end = (): void => {
     cancel()
-    signal.removeEventListener('abort', end)
     stop.isStopped = true
     stop.wake()
   }
   const cancel = raw.clock.after(ms, end, { holdsProcess: false })
-  signal.addEventListener('abort', end)
   return { stop, end }
 }
 
@@ -138,10 +136,13 @@ export const polled = async (
   if (!here) throw new Error('a read was stopped')
   let reading = here
   if (here.messages.length === 0 && !here.isClosed) {
-    const { stop, end } = stopping(raw, waitMs, signal)
+    const { stop, end } = stopping(raw, waitMs)
+    signal.addEventListener('abort', end)
+    if (signal.aborted) end()
     try {
       reading = (await raw.read(owner, here.next, true, answerBytes, stop)) ?? here
     } finally {
+      signal.removeEventListener('abort', end)
       end()
     }
   }
@@ -151,12 +152,22 @@ export const polled = async (
   return new Response(bodyOf(reading, head), { headers })
 }
 
-/** The messages as server-sent events, as fast as they are taken. */
-export const sentAsEvents = async (
-  found: Found,
-  terms: ReadTerms,
-  signal: AbortSignal,
-): Promise<Response> => {
+/** The pieces of a body, as fast as they are asked for. */
+export type Pieces = {
+  /** The next piece; `undefined` after the last one. */
+  readonly next: () => Promise<Uint8Array | undefined>
+  /** Ends it from outside: a wait for a piece is answered with `undefined`. It may be called twice. */
+  readonly end: () => void
+}
+
+/**
+ * Server-sent events of a stream. They are no `Response`, because thousands of readers wait at a server
+ * of Node, which takes the pieces as they are.
+ */
+export type Events = { readonly headers: Headers; readonly pieces: Pieces }
+
+/** The messages as server-sent events. */
+export const sentAsEvents = async (found: Found, terms: ReadTerms): Promise<Events> => {
   const { raw, owner, head } = found
   const first = await raw.read(owner, terms.place, false, eventBytes, never)
   if (!first) throw new Error('a read was stopped')
@@ -166,29 +177,48 @@ export const sentAsEvents = async (
     'X-Accel-Buffering': 'no',
   })
   if (isBinary(head)) headers.set(names.encoding, 'base64')
-  const { stop, end } = stopping(raw, eventsMs, signal)
+  return { headers, pieces: eventsFrom(found, first, terms.cursor) }
+}
+
+/** Events from a first reading on. */
+const eventsFrom = ({ raw, owner, head }: Found, first: Reading, cursor: number): Pieces => {
+  const { stop, end } = stopping(raw, eventsMs)
   let given: Reading | undefined = first
   let place: ReadingPlace = first.next
-  let { cursor } = terms
+  let isOver = false
+  const next = async (): Promise<Uint8Array | undefined> => {
+    const reading = isOver ? undefined : (given ?? (await nextReading(raw, owner, place, stop)))
+    given = undefined
+    if (!reading || stop.isStopped) {
+      end()
+      return undefined
+    }
+    place = reading.next
+    const after = cursorAfter(raw, cursor)
+    cursor = Number(after)
+    isOver = reading.isClosed
+    return Buffer.from(eventsOf(reading, head, after))
+  }
+  return { next, end }
+}
+
+/** Events as the answer of a Fetch handler. They end when the request is given up. */
+export const responseOf = ({ headers, pieces }: Events, signal: AbortSignal): Response => {
+  const { next, end } = pieces
+  signal.addEventListener('abort', end)
+  if (signal.aborted) end()
   const body = new ReadableStream<Uint8Array>(
     {
       pull: async (controller) => {
-        const reading = given ?? (await nextReading(raw, owner, place, stop))
-        given = undefined
-        if (!reading || stop.isStopped) {
-          end()
-          controller.close()
-          return
-        }
-        place = reading.next
-        const next = cursorAfter(raw, cursor)
-        cursor = Number(next)
-        controller.enqueue(Buffer.from(eventsOf(reading, head, next)))
-        if (!reading.isClosed) return
-        end()
+        const piece = await next()
+        if (piece) return controller.enqueue(piece)
+        signal.removeEventListener('abort', end)
         controller.close()
       },
-      cancel: () => end(),
+      cancel: () => {
+        signal.removeEventListener('abort', end)
+        end()
+      },
     },
     { highWaterMark: 0 },
   )

@@ -27,7 +27,16 @@ import { noOptions } from '../../own-names.ts'
 import { streamOwner } from '../../storage/index.ts'
 import { answeredBy } from './node-bridge.ts'
 import { closesIn, forkIn, malformed, names, readTermsIn, statusOf } from './request-terms.ts'
-import { caughtUp, type Found, headersOf, notBegun, polled, sentAsEvents } from './stream-reads.ts'
+import {
+  caughtUp,
+  type Events,
+  type Found,
+  headersOf,
+  notBegun,
+  polled,
+  responseOf,
+  sentAsEvents,
+} from './stream-reads.ts'
 import { appended, type ForkSource, made } from './stream-writes.ts'
 
 /** An act of a request on a stream by itself. */
@@ -131,23 +140,31 @@ export const streamHandler = (
   const { base, cors, longPollMs } = handlerOptions(options as never, argument('options'))
   if (!base.startsWith('/')) throw invalidArgument('base', 'a path that begins with a slash', base)
   const terms = { raw, resolve, base: base.replace(/\/+$/, ''), cors, longPollMs }
+  const answerTo = async (request: Request, signal: AbortSignal): Promise<Response | Events> => {
+    const answer = await answered(terms, request, signal)
+    finish(answer.headers, request, cors)
+    return answer
+  }
   const handler = async (request: Request): Promise<Response> => {
-    const response = await answered(terms, request)
-    finish(response.headers, request, cors)
-    return response
+    const answer = await answerTo(request, request.signal)
+    return 'pieces' in answer ? responseOf(answer, request.signal) : answer
   }
   const node = (req: IncomingMessage, res: ServerResponse): Promise<void> =>
-    answeredBy(handler, req, res, (error) => raw.report(error))
+    answeredBy(answerTo, req, res, (error) => raw.report(error))
   return Object.assign(handler, { node })
 }
 
-const answered = async (terms: Terms, request: Request): Promise<Response> => {
+const answered = async (
+  terms: Terms,
+  request: Request,
+  signal: AbortSignal,
+): Promise<Response | Events> => {
   try {
     if (request.method === 'OPTIONS') return new Response(null, { status: 204 })
-    return await routed(terms, request)
+    return await routed(terms, request, signal)
   } catch (error) {
     const status = statusOf(error)
-    if (status === 500 && !request.signal.aborted) terms.raw.report(error)
+    if (status === 500 && !signal.aborted) terms.raw.report(error)
     return errorResponse(status, error)
   }
 }
@@ -190,7 +207,11 @@ const servedBy = (found: Meant): Served => {
 
 const said = (status: number): Response => new Response(null, { status })
 
-const routed = async (terms: Terms, request: Request): Promise<Response> => {
+const routed = async (
+  terms: Terms,
+  request: Request,
+  signal: AbortSignal,
+): Promise<Response | Events> => {
   const { raw } = terms
   const meant = await served(terms, request)
   if (!meant) return said(404)
@@ -212,7 +233,7 @@ const routed = async (terms: Terms, request: Request): Promise<Response> => {
   const caching = meant.isPublic
     ? 'public, max-age=60, stale-while-revalidate=300'
     : 'private, no-store'
-  return read(terms, { raw, owner, head, caching }, request)
+  return read(terms, { raw, owner, head, caching }, request, signal)
 }
 
 /** The act of a request; `undefined` for a method that the protocol does not have. */
@@ -232,10 +253,15 @@ const actOf = ({ method, headers }: Request): StreamAct | undefined => {
   }
 }
 
-const read = (terms: Terms, found: Found, request: Request): Promise<Response> => {
+const read = (
+  terms: Terms,
+  found: Found,
+  request: Request,
+  signal: AbortSignal,
+): Promise<Response | Events> => {
   const asked = readTermsIn(new URL(request.url).searchParams)
-  if (asked.live === 'sse') return sentAsEvents(found, asked, request.signal)
-  if (asked.live) return polled(found, asked, terms.longPollMs, request.signal)
+  if (asked.live === 'sse') return sentAsEvents(found, asked)
+  if (asked.live) return polled(found, asked, terms.longPollMs, signal)
   return caughtUp(found, asked, request.headers.get('if-none-match'))
 }
 
