@@ -18,6 +18,7 @@ test('streams of actors keep their promises in random lives', {
 
   if (process.env.KEELSON_TALLY) console.log(tally)
   if (seeds.length < 20) return
-  for (const what of ['turns', 'refused turns', 'removals', 'halts', 'kills', 'power cuts', 'runs'])
+  const often = ['turns', 'refused turns', 'removals', 'ends', 'halts', 'kills', 'power cuts']
+  for (const what of [...often, 'runs', 'forks', 'removed runs'])
     expect(tally[what], what).toBeGreaterThan(seeds.length / 20)
 })

@@ -1,7 +1,8 @@
 /**
  * A random life, from one seed, of entities and runs that write streams, over several kills and power cuts.
  * The state of an entity lists the messages of its turns, and its stream must have the same. The messages of a run
- * follow from its plan. Readers stop and resume from the offsets that they have kept.
+ * follow from its plan. Entities end, and runs are forked and removed, with their streams. Readers stop and resume from the
+ * offsets that they have kept.
  */
 import { seededRandom } from '../../../src/clock.ts'
 import { type Ctx, flow, flows, workflow } from '../../../src/flow/index.ts'
@@ -30,7 +31,13 @@ type Plan = { readonly laps: readonly (readonly Piece[])[] }
 type Said = readonly string[]
 
 const server: DurableServer<
-  { calls: { say: (texts: readonly string[]) => void; refused: (text: string) => void } },
+  {
+    calls: {
+      say: (texts: readonly string[]) => void
+      refused: (text: string) => void
+      end: (keepMs: number) => void
+    }
+  },
   Said
 > = {
   init: () => ok([]),
@@ -45,21 +52,27 @@ const server: DurableServer<
       context.stream('events').append('late')
       return reply(undefined, [...said, text, 'late'])
     },
+    end: (said, keepMs, context) => {
+      context.stream('events').append('the end')
+      context.end({ keepMs })
+      return reply(undefined, [...said, 'the end'])
+    },
   },
 }
 
 const chat = entity('chat', server, { idleMs: 500 })
 
-const run = workflow('talk', async (ctx: Ctx, { laps }: Plan) => {
+const talk = async (ctx: Ctx, { laps }: Plan): Promise<void> => {
   const [pieces = [], ...later] = laps
-  for (const [at, { says, step, failures }] of pieces.entries()) {
+  for (const [at, piece] of pieces.entries()) {
+    const { says, step, failures } = piece
     if (step === 'none') {
       for (const text of says) ctx.stream('out').append(text)
-      await ctx.step(`rest ${at}`, () => at)
+      await ctx.step(keyOf(piece, at), () => at)
       continue
     }
     await ctx.step(
-      `speak ${at}`,
+      keyOf(piece, at),
       async ({ stream, attempt }) => {
         const out = await stream<string>('out', { retry: step })
         const left = step === 'continue' ? says.slice((await out.sent()).length) : says
@@ -74,9 +87,20 @@ const run = workflow('talk', async (ctx: Ctx, { laps }: Plan) => {
     )
   }
   if (later.length > 0) ctx.again({ laps: later })
-})
+}
 
-const tree = supervisor('app', {}, [chat, flows({ workflows: [run] })])
+const run = workflow('talk', talk)
+/** A run that is removed soon after its end. */
+const brief = workflow('brief', talk, { keep: { completed: '1s' } })
+
+const tree = supervisor('app', {}, [chat, flows({ workflows: [run, brief] })])
+
+/** The key of the operation of a piece. */
+const keyOf = ({ step }: Piece, at: number): string => `${step === 'none' ? 'rest' : 'speak'} ${at}`
+
+/** What a fork from the operation of a piece says: its body says all, and no copied step says anything. */
+const forkSays = (lap: readonly Piece[], from: number): Said =>
+  lap.flatMap(({ says, step }, at) => (step === 'none' || at >= from ? says : []))
 
 const drawnPlan = (random: () => number, id: number): Plan => {
   let number = 0
@@ -119,6 +143,8 @@ export const liveStreams = async (seed: number): Promise<Tally> => {
   }
   const world = machine()
   const { clock, disk, during, pass } = world
+  const after = (ms: number): Promise<void> =>
+    new Promise((resolve) => void clock.after(ms, () => resolve()))
   const start = () => world.start({ app: tree, lmdb: { intervalMs: 5, quietMs: 2, maxLagMs: 20 } })
   const plans = Array.from({ length: 1 + upTo(2) }, (_, id) => drawnPlan(random, id))
   const wanted = plans.map(({ laps }) => laps.flatMap((lap) => lap.flatMap(({ says }) => says)))
@@ -135,8 +161,13 @@ export const liveStreams = async (seed: number): Promise<Tally> => {
       const what = random()
       if (what < 0.7) {
         const texts = Array.from({ length: upTo(3) }, () => `${id} ${random()}`)
-        await call(chats.ref(id), 'say', texts)
-        counts('turns')
+        await call(chats.ref(id), 'say', texts).then(
+          () => counts('turns'),
+          (error) => {
+            if (error.details?.reason !== 'ended') throw error
+            counts('turns after an end')
+          },
+        )
       } else if (what < 0.85) {
         await call(chats.ref(id), 'refused', 'never').then(
           () => {
@@ -144,18 +175,30 @@ export const liveStreams = async (seed: number): Promise<Tally> => {
           },
           () => counts('refused turns'),
         )
+      } else if (what < 0.92) {
+        await call(chats.ref(id), 'end', upTo(200)).then(
+          () => counts('ends'),
+          (error) => {
+            if (error.details?.reason !== 'ended') throw error
+          },
+        )
       } else if (await chats.delete(id)) counts('removals')
-      if (random() < 0.3) await pass(upTo(20))
+      if (random() < 0.3) await after(upTo(20))
     }
   }
 
   const checks = async (): Promise<void> => {
     for (const id of ['e0', 'e1']) {
       const chats = app.entity(chat)
-      const said = (await chats.load(id)) ?? []
-      const all: Reader = { seen: [], offset: undefined }
-      await readOn(chats.stream<string>(id, 'events'), all, Number.POSITIVE_INFINITY)
-      same(`the stream of ${id}`, all.seen, said)
+      for (;;) {
+        const said = await chats.load(id)
+        const all: Reader = { seen: [], offset: undefined }
+        await readOn(chats.stream<string>(id, 'events'), all, Number.POSITIVE_INFINITY)
+        // An entity that has ended may be removed between two looks.
+        if (said && !(await chats.load(id))) continue
+        same(`the stream of ${id}`, all.seen, said ?? [])
+        break
+      }
     }
     for (const [id, reader] of readers.entries()) {
       await readOn(outOf(app, id), reader, upTo(6))
@@ -163,13 +206,7 @@ export const liveStreams = async (seed: number): Promise<Tally> => {
     }
   }
 
-  for (let lives = 1 + upTo(3); lives > 0; lives--) {
-    if (random() < 0.8) disk.inject({ at: 1 + upTo(80), fault: { kind: 'halt' } })
-    await during(deeds(), 5_000).catch((error) => {
-      if (/not refused|: \[/.test(error.message)) throw error
-      counts('halts')
-    })
-    await pass(upTo(50))
+  const crash = async (): Promise<void> => {
     disk.halt()
     await during(app.close({ deadlineMs: 0 })).catch(() => undefined)
     await during(app.system.stop()).catch(() => undefined)
@@ -179,18 +216,64 @@ export const liveStreams = async (seed: number): Promise<Tally> => {
     disk.clearFaults()
     disk.killProcess()
     app = await start()
+  }
+
+  /** All that a run has said in the end, and whether its stream is closed. */
+  const ended = async (what: string, stream: StreamSource<string>, reader: Reader, says: Said) => {
+    await during(readOn(stream, reader, Number.POSITIVE_INFINITY))
+    same(`the stream of ${what}`, reader.seen, says)
+    const head = await during(stream.head())
+    if (head && !head.isClosed) throw new Error(`${what} has ended, and its stream is open`)
+  }
+
+  /** A fork of a run that has ended, with a crash in it. */
+  const forked = async (id: number, { laps }: Plan): Promise<void> => {
+    const lap = laps.at(-1) ?? []
+    const from = upTo(lap.length - 1)
+    const terms = { from: keyOf(lap[from] as Piece, from), id: `fork of ${id}` }
+    await during(flow(app).fork(run, `${id}`, terms))
+    await pass(upTo(20))
+    if (random() < 0.5) await crash()
+    const fork = await during(flow(app).fork(run, `${id}`, terms))
+    await during(fork.result(), 200_000)
+    const reader: Reader = { seen: [], offset: undefined }
+    await ended(terms.id, fork.stream<string>('out'), reader, forkSays(lap, from))
+    counts('forks')
+  }
+
+  /** A run that is removed after its end, and its stream with it. */
+  const removed = async (): Promise<void> => {
+    const plan = drawnPlan(random, 9)
+    const handle = await during(flow(app).start(brief, plan, { id: 'brief' }))
+    await during(handle.result(), 200_000)
+    const reader: Reader = { seen: [], offset: undefined }
+    const says = plan.laps.flatMap((lap) => lap.flatMap((piece) => piece.says))
+    await ended('a brief run', handle.stream<string>('out'), reader, says)
+    if (random() < 0.5) await crash()
+    await clock.advance(120_000)
+    const stream = flow(app).handle(brief, 'brief').stream<string>('out')
+    if (await during(stream.head())) throw new Error('a run is removed, and its stream is there')
+    counts('removed runs')
+  }
+
+  for (let lives = 1 + upTo(3); lives > 0; lives--) {
+    if (random() < 0.8) disk.inject({ at: 1 + upTo(80), fault: { kind: 'halt' } })
+    await during(deeds(), 5_000).catch((error) => {
+      if (!disk.isHalted) throw error
+      counts('halts')
+    })
+    await pass(upTo(50))
+    await crash()
     await during(checks())
   }
   for (const [id, plan] of plans.entries()) {
     const handle = await during(flow(app).start(run, plan, { id: `${id}` }))
     await during(handle.result(), 200_000)
-    const reader = readers[id] as Reader
-    await during(readOn(outOf(app, id), reader, Number.POSITIVE_INFINITY))
-    same(`the stream of run ${id}`, reader.seen, wanted[id] ?? [])
-    const head = await during(outOf(app, id).head())
-    if (head && !head.isClosed) throw new Error(`run ${id} has ended, and its stream is open`)
+    await ended(`run ${id}`, outOf(app, id), readers[id] as Reader, wanted[id] ?? [])
     counts('runs')
+    if (random() < 0.5) await forked(id, plan)
   }
+  if (random() < 0.3) await removed()
   await during(checks())
   await clock.advance(1_000)
   await during(app.close())
