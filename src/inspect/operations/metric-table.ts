@@ -246,7 +246,7 @@ export const metrics = {
   ),
   streamMessages: counter(
     'keelson_stream_messages_total',
-    'Messages appended to streams, also by turns.',
+    'Messages appended to streams, including those of turns.',
     'shard',
   ),
   streamBytes: counter('keelson_stream_bytes_total', 'The bytes of these messages.', 'shard'),
@@ -272,7 +272,7 @@ export const metrics = {
   ),
   journalLag: gauge(
     'keelson_journal_subscription_lag',
-    'LSNs after the position of a subscription, also those without entries.',
+    'LSNs after the position of a subscription, including those without entries.',
     'name',
   ),
   replicationLag: gauge(
