@@ -1,7 +1,9 @@
 /** The English of comments and pages: turns of phrase that a plain sentence does not need. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
+import { errorCodes } from '../src/errors.ts'
 import { sourceFiles } from './support/source-files.ts'
+import { textsOf } from './support/string-literals.ts'
 
 const sources = sourceFiles('src')
 
@@ -19,12 +21,15 @@ const phrases: readonly (readonly [phrase: RegExp, placesMax: number])[] = [
   [/\banew\b/gi, 1],
 ]
 
-/** Turns that readers stumble over, and what to write. No page has one of them. */
+/** Turns that readers stumble over, and what to write. No page, message or help text has them. */
 const turns: readonly (readonly [turn: RegExp, write: string])[] = [
-  [/\b(?:is|are|be|was) `[A-Z][A-Z_]{3,}`/g, 'fails with'],
+  [
+    new RegExp(`\\b(?:is|are|be|was) (?:\`[A-Z][A-Z_]{3,}\`|(?:${errorCodes.join('|')})\\b)`, 'g'),
+    'fails with',
+  ],
   [/\b(?:go(?:es)?|went|going) on\b/g, 'continues, resumes, keeps working'],
   [
-    /\balso (?:if|after|when|by|while|at|those|a|one|not)\b|, also\./g,
+    /\balso (?:if|after|when|by|while|at|those|a|one|not)\b|, also\b/g,
     'even if, even after, including',
   ],
   [/\bbut for\b/g, 'except'],
@@ -87,4 +92,18 @@ test.each(turns)('no page has %s: write %s', (turn) => {
   })
   expect(pages.length).toBeGreaterThan(100)
   expect(found).toEqual([])
+})
+
+/** The kind of a line of `keelson wal dump --json`, which programs read. */
+const words = new Set(['given back'])
+
+const texts = sources.flatMap((file) =>
+  textsOf(file)
+    .filter(({ text }) => !words.has(text))
+    .map(({ line, text }) => ({ at: `${file.path}:${line}`, text })),
+)
+
+test.each(turns)('no message or help text has %s: write %s', (turn) => {
+  expect(texts.length).toBeGreaterThan(4_000)
+  expect(texts.filter(({ text }) => text.search(turn) !== -1)).toEqual([])
 })

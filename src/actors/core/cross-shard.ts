@@ -16,7 +16,7 @@ export const crossShard = (
     })
   return new KeelsonError(
     'CROSS_SHARD',
-    `the keys of one unit must be in one shard, also of ${shardsPlan} (the option shardsPlan)`,
+    `the keys of one unit must be in one shard, even with a plan of ${shardsPlan} (the option shardsPlan)`,
     { details: { keys, shards: placesOf(shardsPlan), shardsPlan } },
   )
 }

@@ -145,7 +145,7 @@ export const storageOptions = {
     /** The most bytes of such operations. */
     enqueueBytes: or(wholeFrom(KiB), 16 * MiB),
   }),
-  /** Snapshots of the projection. After one, the log before it is given back. */
+  /** Snapshots of the projection. After one, the log before it is freed. */
   snapshot: group({
     /** A snapshot is made when the log since the last one exceeds this and `ratio`. */
     minLogBytes: or(wholeFrom(1), 256 * MiB),
@@ -175,7 +175,7 @@ export const storageOptions = {
     replay: or(oneOf('optional', 'required'), 'optional'),
     /** The holders of entries in the log: saved states and readers (`'states'`), or `'readers'`. */
     retention: or(oneOf('states', 'readers'), 'states'),
-    /** The most log that is kept for the journal alone: beyond, appends are `BUSY`. */
+    /** The most log that is kept for the journal alone: beyond, appends fail with `BUSY`. */
     maxHeldBytes: or(wholeFrom(1), GiB),
   }),
 }

@@ -38,7 +38,7 @@ const pageBytesMax = sentBytesMax / 2
 export const checkProjection = (shards: Shards, name: unknown): string => {
   const known = shards[0]?.parts.settings.projections.map((each) => each.name) ?? []
   if (known.includes(name as string)) return name as string
-  throw invalidArgument('name', `a projection: ${known.join(', ') || 'there is none'}`, name)
+  throw invalidArgument('name', `a projection: ${known.join(', ') || 'none is declared'}`, name)
 }
 
 /** The value of a key; `undefined` without a row. @throws as `partIn`, `overOwners` */

@@ -118,7 +118,7 @@ export const writeAsync = (
   if (typeof from?.reply !== 'function' || typeof from.fail !== 'function')
     throw invalidArgument('from', 'the from of a call', from)
   if (token && !token.use())
-    throw invalidArgument('token', 'a token that no write has, and that was not given back', token)
+    throw invalidArgument('token', 'a token that no write has, and that was not released', token)
   const batcher = system.whereis(name(shard.parts.instance, shard.index))
   const work = admittedWrite(system, shard, command, terms, token)
   if (!batcher) return { direct: work }

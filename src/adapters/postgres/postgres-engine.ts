@@ -293,7 +293,7 @@ const steps: readonly (readonly string[])[] = [
     `comment on column keelson_cluster.logs.epoch is 'Grows with each change of the owner. An owner of an earlier epoch can append nothing.'`,
     `comment on column keelson_cluster.logs.lsn is 'The last position of the log.'`,
     `comment on column keelson_cluster.logs.id is 'The name that the owner gave to the last group.'`,
-    `comment on column keelson_cluster.logs.trimmed_lsn is 'The groups up to this position were given back: a snapshot covers them.'`,
+    `comment on column keelson_cluster.logs.trimmed_lsn is 'The groups up to this position were freed: a snapshot covers them.'`,
     `create table keelson_cluster.groups (
        log integer not null references keelson_cluster.logs,
        lsn bigint not null,

@@ -98,6 +98,6 @@ export class RunJudge {
 const awaitsOthers: Verdict = {
   level: 'notes',
   what: 'awaits something else than ctx',
-  reason: 'its body stood still, and went on by itself',
+  reason: 'its body stood still, and continued by itself',
   fix: 'do in a step what the body awaits',
 }

@@ -122,8 +122,8 @@ export const answerOf = <T>(
       cause.code === 'TIMEOUT'
         ? (['TIMEOUT', `${late} within ${timeoutMs} ms`] as const)
         : reason === 'shutdown' || isClosing(app)
-          ? (['CLOSED', 'goes on at the next start'] as const)
-          : (['EXITED', 'goes on in another process: ask again'] as const)
+          ? (['CLOSED', 'continues at the next start'] as const)
+          : (['EXITED', 'continues in another process: ask again'] as const)
     const details = { ...of, ...(timeoutMs !== undefined && { timeoutMs }) }
     throw new KeelsonError(code, `the ${namedOf(of)} ${text}`, { details, cause })
   })

@@ -270,7 +270,7 @@ const refusalOf = (schedule: string, reason: string): KeelsonError => {
   if (reason === 'full')
     return new KeelsonError('BUSY', `1,000 runs of the schedule ${schedule} wait`)
   const text =
-    reason === 'busy' ? 'has a run that goes on, and leaves others out' : `rests: ${reason}`
+    reason === 'busy' ? 'has a run that has not ended, and leaves others out' : `rests: ${reason}`
   return conflict(`the schedule ${schedule} ${text}`, schedule)
 }
 

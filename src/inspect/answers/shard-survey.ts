@@ -103,5 +103,5 @@ const troubleOf = (
 ): string | undefined => {
   if (phase.kind === 'down') return reasonText(phase.reason)
   if (status === undefined) return absence
-  return status === 'suspended' ? 'suspended; resume(…) lets it go on' : undefined
+  return status === 'suspended' ? 'suspended; resume(…) lets it continue' : undefined
 }

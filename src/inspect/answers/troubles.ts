@@ -245,7 +245,7 @@ const streamFull = (full: ShardHealth['fullStreams'][number]): CausedTrouble => 
     producers < streamProducersMax
       ? 'trim it, or give it `keep`'
       : 'its producers need ids that are used again, or a further stream'
-  const text = `appends are TOO_LARGE: it has ${has}; ${remedy}`
+  const text = `appends fail with TOO_LARGE: it has ${has}; ${remedy}`
   const of = entity === undefined ? '' : ` of ${actorNamed(entity).title}`
   return trouble('stream full', `stream ${stream}${of}`, text, {
     since,
@@ -336,9 +336,9 @@ const journalTroubles = (
       ? [
           found(
             'journal full',
-            `${kept}; appends are BUSY`,
+            `${kept}; appends fail with BUSY`,
             undefined,
-            `${keptFor}; appends are BUSY`,
+            `${keptFor}; appends fail with BUSY`,
           ),
         ]
       : []),
@@ -543,7 +543,7 @@ const queueTroubles = (queue: string, report: unknown): readonly CausedTrouble[]
   const ignored = `${pluralText(overdue.length, 'handler')} ignored the end of their time`
   const late = someOf(overdue.map(({ id }) => `job ${id}`))
   return [
-    ...found(dead > 0, 'dead jobs', `${failed}: retry them, or mend the handler first`, deadSince),
+    ...found(dead > 0, 'dead jobs', `${failed}: retry them, or fix the handler first`, deadSince),
     ...found(unreadable.length > 0, 'unreadable jobs', `${unread}: ${someOf(unreadable)}`),
     ...found(isFull, 'queue full', `it has ${jobs}, and takes no more`),
     ...found(

@@ -106,7 +106,7 @@ const attended = async (
 
 const greetingText = ({ version, dir, pid }: Greeting, member: string | undefined): string =>
   `Keelson ${printable(version)}  ${printable(dir)}${memberText(member)}  process ${pid}
-Type help for the commands, tree() for what runs; Ctrl-D leaves, and the instance goes on.`
+Type help for the commands, tree() for what runs; Ctrl-D leaves, and the instance keeps running.`
 
 const memberText = (member: string | undefined): string =>
   member === undefined ? '' : `  member ${member}`

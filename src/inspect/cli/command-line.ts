@@ -115,7 +115,7 @@ export const usage = `Usage:
   keelson start [FILE] [--dir DIR] [--acts | --no-app]
       Starts the instance and gives a prompt. Piped input is run line by line.
       Without a terminal and without piped input it is keelson run.
-      FILE            keelson.config.ts, .mts, .js, .mjs or .json, also as --config FILE;
+      FILE            keelson.config.ts, .mts, .js, .mjs or .json, or --config FILE;
                       by default the one in this folder, if any
       --dir DIR       the data folder; by default the configuration's, else ./keelson-data
       --acts          a restored folder acts from here on, in the place of its origin
@@ -160,7 +160,7 @@ ${mcpUsage}
       the option attach.
       KIND            of a durable worker $worker, of a run $flow- and its workflow; quote the dollar
       --at LSN        as of this LSN: later turns are left out
-      --before CURSOR goes on before the page that named it
+      --before CURSOR continues before the page that named it
       --reveal        prints states, of which a folder at rest shows type and length, and secrets
 
 ${backupUsage}

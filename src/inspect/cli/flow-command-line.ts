@@ -121,7 +121,7 @@ const commands: Readonly<Record<string, GroupedCommand<FlowCommand>>> = {
   retry: command(
     `  keelson flow retry TYPE ID [--from KEY]
   keelson flow retry QUEUE ID [--queue]
-      Lets a run go on that failed, was cancelled or is blocked; or a dead job.
+      Resumes a run that failed, was cancelled or is blocked; or a dead job.
       --from KEY      this operation of the run and the later ones run again
       --queue         there is a workflow of this name too`,
     ['name', 'id'],
@@ -191,7 +191,7 @@ const commands: Readonly<Record<string, GroupedCommand<FlowCommand>>> = {
   pause: command(
     `  keelson flow pause QUEUE
   keelson flow pause SCHEDULE [--schedule]
-      Lets no job start, or no run by the times of a schedule, until resume. Running ones go on.
+      Lets no job start, or no run by the times of a schedule, until resume. Running ones continue.
       --schedule      there is a queue of this name too`,
     ['name'],
     { schedule: flag },
@@ -231,12 +231,12 @@ const commands: Readonly<Record<string, GroupedCommand<FlowCommand>>> = {
   ),
   trigger: command(
     `  keelson flow trigger SCHEDULE
-      Starts a run of a schedule now, also of a paused one.`,
+      Starts a run of a schedule now, even of a paused one.`,
     ['schedule'],
   ),
   unschedule: command(
     `  keelson flow unschedule SCHEDULE
-      Removes a schedule that was made at run time. Its run goes on.`,
+      Removes a schedule that was made at run time. Its run continues.`,
     ['schedule'],
   ),
 }

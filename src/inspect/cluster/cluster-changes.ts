@@ -178,6 +178,6 @@ const lossText = ({ cluster, shard, head, member, at, message, accepted }: Accep
   ])
   const outcome = accepted
     ? 'accepted: members start again with what the engine has, and empty their caches first'
-    : 'not accepted: with --yes members go on with what the engine has, and the rest is lost for ever'
+    : 'not accepted: with --yes members continue with what the engine has, and the rest is lost for ever'
   return `${facts}\n\n${outcome}`
 }

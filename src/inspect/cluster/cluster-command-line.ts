@@ -144,7 +144,7 @@ const commands: Readonly<Record<string, GroupedCommand<ClusterCommand>>> = {
     parse: acceptLossCommand,
     usage: `  keelson cluster accept-loss SHARD [FILE] [--yes] [--json]
       Shows what the engine lost of a shard that is marked as lost. No member starts it until then.
-      --yes           accepts it: members go on with what the engine has`,
+      --yes           accepts it: members continue with what the engine has`,
   },
 }
 

@@ -243,7 +243,7 @@ const isAccepted = (
 /** The meaning of a finding, and the remedy. */
 const meanings: Readonly<Record<SplitFindingKind, string>> = {
   'cross-shard':
-    'would be CROSS_SHARD: change the program, then --accept cross-shard. What was written stays whole',
+    'would fail with CROSS_SHARD: change the program, then --accept cross-shard. What was written stays whole',
   unread: 'has not read all entries: let the instance run until it has, and make the backup then',
   'cut-log': 'stays in the backup alone: --cut-log',
   projection: 'is made again from the present rows: --projections drop:NAME',

@@ -48,7 +48,7 @@ const commands: Readonly<Record<string, GroupedCommand<WalCommand>>> = {
     parse: dumpCommand,
     usage: `  keelson wal dump DIR [--from LSN] [--to LSN] [--json [--reveal]]
       Prints a line for every frame, with its writes and their keys, and damaged places where they are, and
-      goes on behind them.
+      continues behind them.
       --from, --to    only frames with these LSNs, both included
       --json          one object a line, with all that a frame has; of values type and length
       --reveal        with the values, which may be secrets`,
@@ -61,7 +61,7 @@ const commands: Readonly<Record<string, GroupedCommand<WalCommand>>> = {
       Exit status: 0 nothing is lost, 4 something is.
       --to DIR2       where to; neither in DIR nor around it
       --json          one object on standard output
-      --progress      shows how far it is, on standard error, also where that is no terminal`,
+      --progress      shows how far it is, on standard error, even where that is no terminal`,
   },
 }
 

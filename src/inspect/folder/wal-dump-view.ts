@@ -58,7 +58,7 @@ export const dumpLine = (record: Shown, paint: Paint = plainPaint): string => {
     case 'given back':
       return paint(
         'odd',
-        `  given back: the log begins with lsn ${countText(record.firstLsn)}, behind lsn ${countText(record.from)}`,
+        `  freed: the log begins with lsn ${countText(record.firstLsn)}, behind lsn ${countText(record.from)}`,
       )
     case 'newer':
       return paint(

@@ -262,7 +262,7 @@ const logText = (
     ])
   if (found?.torn)
     facts.push(['torn', `${countText(found.torn.bytes)} bytes that opening would have cut`])
-  facts.push(['next', `writes go on with lsn ${countText(lastLsn + 1)}`])
+  facts.push(['next', `writes continue with lsn ${countText(lastLsn + 1)}`])
   const name = shard === undefined ? 'log' : `shard ${shard}`
   const damage = found?.damage ?? []
   if (damage.length > 0) facts.push(['damage', paint('bad', pluralText(damage.length, 'place'))])

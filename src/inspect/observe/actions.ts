@@ -189,7 +189,7 @@ const actions: Readonly<Record<Action['act'], Doing>> = {
   ),
   resume: on(
     processIn,
-    (found) => `lets ${processTitle(found)} go on`,
+    (found) => `lets ${processTitle(found)} continue`,
     ({ ref }) => resume(ref),
   ),
   restart: on(
@@ -234,7 +234,7 @@ const actions: Readonly<Record<Action['act'], Doing>> = {
   ),
   retryRun: on(
     runIn,
-    ({ title }) => `lets the run ${title} go on; the outcomes of its steps are kept`,
+    ({ title }) => `lets the run ${title} continue; the outcomes of its steps are kept`,
     async ({ workflow, id }, app) => (await flowOf(app)).retry(workflow, id),
   ),
   signalRun: on(
@@ -273,7 +273,7 @@ const actions: Readonly<Record<Action['act'], Doing>> = {
   ),
   resumeSchedule: on(
     scheduleIn,
-    (name) => `lets the schedule ${name} go on with its next time`,
+    (name) => `lets the schedule ${name} continue with its next time`,
     async (name, app) => (await flowOf(app)).schedules.resume(name),
   ),
   triggerSchedule: on(

@@ -181,7 +181,7 @@ const askedThere = async (
     return String(await way.askMember(member, pageQuestion, forwarded, actMs ?? memberMs))
   } catch (error) {
     if (actMs === undefined || !isKeelsonError(error, 'TIMEOUT')) throw error
-    const text = `the member ${member} has not answered in ${actMs} ms: the action may still go on`
+    const text = `the member ${member} has not answered in ${actMs} ms: the action may still be at work`
     throw new KeelsonError('UNKNOWN_OUTCOME', text, { details: { member }, cause: error })
   }
 }

@@ -150,7 +150,7 @@ export class FlowWords {
     return view(
       json,
       { retried: true },
-      () => `${queue ? `job ${id} of ${name}` : `${name}/${id}`} goes on`,
+      () => `${queue ? `job ${id} of ${name}` : `${name}/${id}`} continues`,
     )
   }
 
@@ -275,7 +275,7 @@ export class FlowWords {
   async trigger(schedule: string, { json }: Shown = noOptions): Promise<View> {
     const run = await (await this.#flow()).schedules.trigger(schedule)
     return view(json, run, () =>
-      run.waits ? `the run ${run.id} waits for one that goes on` : `the run ${run.id} has begun`,
+      run.waits ? `the run ${run.id} waits for one that has not ended` : `the run ${run.id} has begun`,
     )
   }
 
@@ -295,7 +295,7 @@ export class FlowWords {
     const flow = await this.#flow()
     const word = isPaused ? 'pause' : 'resume'
     await (schedule ? flow.schedules[word](name) : flow[word](this.#part('queue', name)))
-    return view(json, { isPaused }, () => `${name} ${isPaused ? 'is paused' : 'goes on'}`)
+    return view(json, { isPaused }, () => `${name} ${isPaused ? 'is paused' : 'continues'}`)
   }
 
   #isOnlyWorkflow(name: string): boolean {

@@ -86,7 +86,7 @@ export const pastTable = (
     ? cutText(firstLsn)
     : cursor === undefined
       ? 'there is nothing before'
-      : `${next(cursor)} goes on`
+      : `${next(cursor)} continues`
   if (turns.length === 0) return `no turn of ${printable(entity)} is found: ${end}`
   return `${textTable(pastColumns, turns.map(rowOf))}\n${end}`
 }

@@ -165,7 +165,7 @@ export class Prompt {
   #interrupt(): void {
     const isEmpty = this.#lines.line === '' && this.#pending === ''
     if (this.#leave) {
-      printLine(this.#options.environment.output, '\n(left alone; it goes on by itself)')
+      printLine(this.#options.environment.output, '\n(left alone; it continues by itself)')
       this.#leave()
     } else if (isEmpty && this.#interruptedIdle) this.#lines.close()
     else this.#clear(isEmpty)

@@ -34,6 +34,6 @@ export const unlessSilent = async <T>(app: App, what: string, work: Promise<T>):
 
 const waitsFor = (what: string, silent: readonly { readonly member: string }[]): KeelsonError => {
   const members = silent.map(({ member }) => member)
-  const text = `${what} waits for ${members.join(', ')}, which does not answer; it goes on when that does`
+  const text = `${what} waits for ${members.join(', ')}, which does not answer; it continues when that does`
   return new KeelsonError('TIMEOUT', text, { details: { members } })
 }

@@ -62,7 +62,7 @@ export class EngineSnapshots implements SnapshotUploads {
     const kept = new Content()
     for await (const piece of files.read(shared)) kept.note(piece)
     if (kept.bytes === sent.bytes && kept.sum === sent.sum) return
-    throw new KeelsonError('CORRUPT', `the engine does not give back the snapshot ${shared}`, {
+    throw new KeelsonError('CORRUPT', `the engine does not return the whole snapshot ${shared}`, {
       details: { file: shared, lsn, evidence: `${kept.bytes} bytes of ${sent.bytes}` },
     })
   }

@@ -123,7 +123,7 @@ export class EngineStates {
     const file = prefix + state.name
     await this.#calls.ask(() => files.put(file, piecesOf(bytes)))
     if (await this.#read(state)) return
-    throw new KeelsonError('CORRUPT', `the engine does not give back the saved state ${file}`, {
+    throw new KeelsonError('CORRUPT', `the engine does not return the whole saved state ${file}`, {
       details: { file, lsn: state.lsn, evidence: 'its checksum does not hold' },
     })
   }

@@ -109,6 +109,6 @@ export const lostShard = ({
   new KeelsonError(
     'CORRUPT',
     `shard ${shard} has lost acknowledged writes, as the member ${member} has found: ${message}; ` +
-      `\`keelson cluster accept-loss ${shard}\` goes on without them`,
+      `\`keelson cluster accept-loss ${shard}\` continues without them`,
     { details: { shard, member, isLoss: true } },
   )

@@ -143,7 +143,7 @@ const inspectEmpty = (
       file: manifestName,
       offset: 0,
       lsn,
-      evidence: `${source} names segments, but there are none`,
+      evidence: `${source} names segments that do not exist`,
     })
   }
   return {

@@ -496,7 +496,7 @@ const clockJumped = (system: System, shard: Shard, jump: ClockJump): void => {
   const { jumpMs, aheadMs } = jump
   emit(system, shard, 'clock.jumped', jump)
   system.logger.warn(
-    `the clock of the machine was set by ${jumpMs} ms: the time of shard ${shard.index} goes on as before, ${aheadMs} ms ahead of it; ${goesOn(aheadMs)}`,
+    `the clock of the machine was set by ${jumpMs} ms: the time of shard ${shard.index} continues as before, ${aheadMs} ms ahead of it; ${goesOn(aheadMs)}`,
     { shard: shard.index, jumpMs, aheadMs },
   )
 }

@@ -225,7 +225,7 @@ const leftoverFindings = (facts: PlacedFacts): Finding[] => [
       evidence: 'the work that made it did not end',
       remedy: isOver
         ? `${repairing(facts.dir)} removes it. So does the next start, or the next work of its kind.`
-        : `Keep a copy of it until the other findings are mended.`,
+        : `Keep a copy of it until the other findings are fixed.`,
       repair: isOver ? [{ kind: 'remove', path: file }] : [],
     })
   }),

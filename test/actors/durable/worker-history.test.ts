@@ -74,7 +74,7 @@ test('are words of the prompt: their kind is $worker', async () => {
   const words = historyWords(s.app, new ShownValues(false))
 
   const { text } = await s.during(words.history('$worker/till', { limit: 1 }))
-  const line = /^history\(.*\)(?= goes on$)/m.exec(text)?.[0]
+  const line = /^history\(.*\)(?= continues$)/m.exec(text)?.[0]
 
   expect(text).toContain('call add')
   expect(text).not.toContain('canary')

@@ -40,11 +40,11 @@ test('a close that cuts work off answers its waiting callers with CLOSED, as one
   const { w, heard } = await world(() => never)
   const { cutOff } = await w.during(w.s.app.close({ deadlineMs: 1_000 }))
   expect(cutOff.length).toBeGreaterThan(0)
-  const run = 'the run 1 of works goes on at the next start'
+  const run = 'the run 1 of works continues at the next start'
   expect(await w.during(Promise.all(heard))).toEqual([
     ['result', 'CLOSED', run],
     ['update', 'CLOSED', run],
-    ['job', 'CLOSED', 'the queue jobs goes on at the next start'],
+    ['job', 'CLOSED', 'the queue jobs continues at the next start'],
   ])
 })
 

@@ -34,11 +34,11 @@ test('a late answer says how long it was waited for, and who did not answer', as
 
 test('the end of a process is no end of its run: another one goes on, now or at the next start', async () => {
   expect(await refusal(run, failed('EXITED', { reason: 'killed' }))).toEqual({
-    ...{ code: 'EXITED', message: 'the run 7 of mail goes on in another process: ask again' },
+    ...{ code: 'EXITED', message: 'the run 7 of mail continues in another process: ask again' },
     ...{ details: run, isCause: true },
   })
   expect(await refusal(mails, failed('EXITED', { reason: 'shutdown' }))).toEqual({
-    ...{ code: 'CLOSED', message: 'the queue mails goes on at the next start' },
+    ...{ code: 'CLOSED', message: 'the queue mails continues at the next start' },
     ...{ details: mails, isCause: true },
   })
 })

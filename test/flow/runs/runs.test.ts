@@ -132,8 +132,8 @@ describe('a run', () => {
     const found = [late, lost, await closing].map(({ code, message }) => [code, message])
     expect(found).toEqual([
       ['TIMEOUT', 'the run 1 of waits has not ended within 10 ms'],
-      ['EXITED', 'the run 1 of waits goes on in another process: ask again'],
-      ['CLOSED', 'the run 1 of waits goes on at the next start'],
+      ['EXITED', 'the run 1 of waits continues in another process: ask again'],
+      ['CLOSED', 'the run 1 of waits continues at the next start'],
     ])
   })
 
@@ -165,8 +165,8 @@ describe('a run', () => {
       'the queue mails has not answered within 5000 ms',
     ])
     expect((await w.during(Promise.all(killed))).flatMap((each) => [...each])).toEqual([
-      ...Array(2).fill(`${run1} goes on in another process: ask again`),
-      'the queue mails goes on in another process: ask again',
+      ...Array(2).fill(`${run1} continues in another process: ask again`),
+      'the queue mails continues in another process: ask again',
     ])
   })
 

@@ -86,7 +86,7 @@ describe('keelson history (needs the build)', () => {
     const first = await json('--limit', '3')
     expect(totals(await json('--before', first.cursor))).toEqual([2])
     const [, next = ''] =
-      /^the same with --before (\S+) goes on$/m.exec((await asked('--limit', '3')).output) ?? []
+      /^the same with --before (\S+) continues$/m.exec((await asked('--limit', '3')).output) ?? []
     expect(totals(await json('--before', next))).toEqual([2])
     expect((await json('--reveal')).turns[0].state.apiToken).toBe('canary')
   })

@@ -50,7 +50,7 @@ describe('keelson wal dump', () => {
       commandHere(['wal', 'dump', 'd', '--from', '1', '--to', '1', ...words], dir)
 
     expect((await dump()).output).toMatch(
-      /given back: the log begins with lsn \d\d, behind lsn 1\n/,
+      /freed: the log begins with lsn \d\d, behind lsn 1\n/,
     )
     expect(JSON.parse((await dump('--json')).output)).toMatchObject({ kind: 'given back', from: 1 })
   })

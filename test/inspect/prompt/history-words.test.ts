@@ -21,7 +21,7 @@ test('history goes on with the line that it ends with, whatever the id is', asyn
       text
         .split('\n')
         .at(-1)
-        ?.replace(/ goes on$/, '') ?? ''
+        ?.replace(/ continues$/, '') ?? ''
 
     expect(line).toMatch(/^history\([\u0020-\u007e]+\)$/)
     const given = new Function('history', `return ${line}`) as (word: unknown) => unknown[]
