@@ -1,4 +1,4 @@
-/** The program of `docs/agents.md` with the AI SDK and an MCP client, beside a local model and a local MCP server. */
+/** The program of `docs/agents-reference.md` with the AI SDK and an MCP client, beside a local model and a local MCP server. */
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -111,7 +111,7 @@ const localTools = async () => {
   return tools
 }
 
-const [code = ''] = examplesOf('docs/agents.md', 'mjs')
+const [code = ''] = examplesOf('docs/agents-reference.md', 'mjs')
 
 /** The program of the page in a folder, for one conversation. */
 const conversation = async () => {

@@ -66,6 +66,10 @@ describe.each(pages)('%s', (path) => {
     expect(padded).toEqual([])
   })
 
+  test('has no table within a paragraph', () => {
+    expect(linesOf(path).filter((line) => /\| ---/.test(line) && !isRow(line.trim()))).toEqual([])
+  })
+
   test('links to pages and headings that exist', () => {
     const links = [
       ...linesOf(path)
