@@ -12,8 +12,8 @@ import type { AppliedFrames } from './applied-frames.ts'
 import { LogTail, Outbox } from './outbox.ts'
 import { type BatchLimits, ProjectionBatch, sliceRowsMax } from './projection-batch.ts'
 
-// When the projection is flushed: a debounce with a hard deadline. Pure. The rule is that of
-// FerricStore's LMDBWriter, but each deadline counts separately and the earliest one wins.
+// When the projection is flushed: a debounce with a hard deadline. Pure. Operations gather for
+// `intervalMs`, then the flush waits for a pause, until `maxLagMs` after the first at the latest.
 
 /**
  * In ms: the time to gather, the quiet time to wait for, and the longest wait of the oldest

@@ -67,7 +67,8 @@ export class PreparedCommand {
     if (shard !== this.#shard)
       throw invalidArgument('command', `one that was prepared for shard ${shard.index}`, this.shard)
     if (!this.#isOver) return this.#command
-    const message = 'the prepared command was written, released, or too late, or its shard went down'
+    const message =
+      'the prepared command was written, released, or too late, or its shard went down'
     throw new KeelsonError('DISCARDED', message)
   }
 

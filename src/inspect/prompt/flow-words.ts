@@ -275,7 +275,9 @@ export class FlowWords {
   async trigger(schedule: string, { json }: Shown = noOptions): Promise<View> {
     const run = await (await this.#flow()).schedules.trigger(schedule)
     return view(json, run, () =>
-      run.waits ? `the run ${run.id} waits for one that has not ended` : `the run ${run.id} has begun`,
+      run.waits
+        ? `the run ${run.id} waits for one that has not ended`
+        : `the run ${run.id} has begun`,
     )
   }
 

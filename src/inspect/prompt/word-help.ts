@@ -115,7 +115,10 @@ const appMembers = [
   ['health()', 'everything that is known of it'],
   ['healthOfAll()', 'of all members of the folder, each shard as its owner says'],
   ['backup(dir)', 'copies it into a folder'],
-  ['deleteWorker(name), unblockWorker(name)', 'a durable worker: removes its rows; lets it continue'],
+  [
+    'deleteWorker(name), unblockWorker(name)',
+    'a durable worker: removes its rows; lets it continue',
+  ],
   ['workerHistory(name), workerDiff(name, lsn, lsn2)', 'the turns of a durable worker'],
   ['workerStream(name, stream)', 'a stream that its turns write'],
   ['ready(), closed, close(), ref(), unref()', 'its start and its end'],

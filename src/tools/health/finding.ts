@@ -128,8 +128,14 @@ export const findingKinds = {
     'The projection has other rows than the snapshot and the log behind it.',
   ],
   'projection.uncompared': ['warning', 'The rows could not be compared with snapshot and log.'],
-  'blob.missing': ['damage', 'Large values are lost. Reading them fails with CORRUPT; all else works.'],
-  'blob.damaged': ['damage', 'Large values are damaged. Reading them fails with CORRUPT; all else works.'],
+  'blob.missing': [
+    'damage',
+    'Large values are lost. Reading them fails with CORRUPT; all else works.',
+  ],
+  'blob.damaged': [
+    'damage',
+    'Large values are damaged. Reading them fails with CORRUPT; all else works.',
+  ],
   'blob.doubtful': [
     'warning',
     'Frames that no row shows yet refer to large values that are not there. Those of a refused command are in order.',

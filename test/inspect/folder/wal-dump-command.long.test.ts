@@ -49,9 +49,7 @@ describe('keelson wal dump', () => {
     const dump = (...words: readonly string[]) =>
       commandHere(['wal', 'dump', 'd', '--from', '1', '--to', '1', ...words], dir)
 
-    expect((await dump()).output).toMatch(
-      /freed: the log begins with lsn \d\d, behind lsn 1\n/,
-    )
+    expect((await dump()).output).toMatch(/freed: the log begins with lsn \d\d, behind lsn 1\n/)
     expect(JSON.parse((await dump('--json')).output)).toMatchObject({ kind: 'given back', from: 1 })
   })
 
