@@ -46,8 +46,9 @@ export default defineConfig({
     // V8 optimises a function three times later than by itself. Few functions of a test run long enough to earn it back.
     // The V8 of Node 22 has no such option.
     execArgv: Number.parseInt(process.versions.node, 10) < 22 ? ['--interrupt-budget=400000'] : [],
-    // Many tests wait for a disk or a child process: one worker more than cores takes a sixth off the whole.
-    maxWorkers: availableParallelism() + 1,
+    // Many tests wait for a disk or a child process: one worker more than cores takes a sixth off the whole. Those of the
+    // longer tiers wait for processes, kills and time-outs more than half of their time: there is room for two more.
+    maxWorkers: availableParallelism() + (triesLong ? 2 : 1),
     // The longer tiers try up to twenty times as many cases, on machines that do other things too.
     testTimeout: timeoutMs,
     hookTimeout: timeoutMs,

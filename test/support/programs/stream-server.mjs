@@ -16,6 +16,7 @@ const serve = streamHandler(app, (_, path) => ({ stream: path, acts }), {
   cors: ['*'],
   longPollMs: Number(longPollMs),
 })
-const server = createServer(serve.node)
+// A connection that rests is kept: to end it while a request is on its way would fail a client that is slow.
+const server = createServer({ keepAliveTimeout: 120_000 }, serve.node)
 server.listen(0, '127.0.0.1', () => process.send(server.address().port))
 process.once('disconnect', () => process.exit())
