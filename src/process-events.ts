@@ -14,9 +14,11 @@ export const onProcess = (
   { isFirst = false }: { readonly isFirst?: boolean } = noOptions,
 ): Cancel => {
   const events: NodeJS.EventEmitter = process
-  if (isFirst) events.prependListener(event, listener as never)
-  else events.on(event, listener as never)
-  return () => void events.removeListener(event, listener as never)
+  // A listener knows the facts of its event.
+  const heard = listener as (...facts: unknown[]) => void
+  if (isFirst) events.prependListener(event, heard)
+  else events.on(event, heard)
+  return () => void events.removeListener(event, heard)
 }
 
 /** Whose a reason is: it hears of each promise that was rejected with it and has no handler. */

@@ -210,7 +210,7 @@ export * from './ports/snapshot-host.ts'
 export type { SnapshotRecord, SnapshotSource } from './ports/snapshot-rows.ts'
 export * from './ports/snapshot-rows.ts'
 export { sparePreparation } from './ports/spare-file.ts'
-export { labelled, stepsAs, summed } from './ports/steps.ts'
+export { cease, labelled, stepsAs, summed } from './ports/steps.ts'
 export { entityCounts, fieldCounters, kindCounter } from './projections/entity-counts.ts'
 export {
   type HaltedProjection,

@@ -66,6 +66,7 @@ import {
   overtaken,
   ownRun,
   Run,
+  stepOf,
   throwing,
   undecidable,
 } from '../turns/turn-run.ts'
@@ -91,7 +92,7 @@ type Life =
   | 'nothing'
 
 /** After most turns the loop takes the next message. */
-const goesOn: NextStep = noReply(unchanged) as never
+const goesOn = stepOf(noReply(unchanged))
 
 /**
  * A durable actor in its process: the state of the server loop. It imports the other files of a turn,
@@ -225,7 +226,7 @@ export class DurableProcess implements Condition, TurnPort<TurnDraft> {
     // Also if it is not awake: the processes of calls while the shard is down end too.
     this.idleness.watch()
     this.#wakesLater()
-    return ok(this, this.next().next as never)
+    return ok(this, this.next().next)
   }
 
   /**
@@ -447,7 +448,7 @@ export class DurableProcess implements Condition, TurnPort<TurnDraft> {
       const reason = badAnswer(step, run.from !== undefined)
       this.hand.fail(draft, undefined)
       this.#crashes(run, reason)
-      return stop(reason, this) as never
+      return stepOf(stop(reason, this))
     }
     const { memory } = before
     if (memory.crash !== undefined) this.tries.succeeded(draft, memory.crash)
@@ -473,7 +474,7 @@ export class DurableProcess implements Condition, TurnPort<TurnDraft> {
     return this.#onceDecided(() => {
       if (isVoid(draft.phase)) return this.proceed()
       if (step.kind === 'stopReply') this.lastReply = () => draft.run.from?.reply(step.value)
-      return stop(step.reason, this) as never
+      return stepOf(stop(step.reason, this))
     })
   }
 
@@ -634,12 +635,12 @@ export class DurableProcess implements Condition, TurnPort<TurnDraft> {
     const timeoutMs = ownOf(next, 'timeoutMs')
     const isHeard = timeoutMs !== undefined && this.terms.table.timeout !== undefined
     this.#timeoutAt = isHeard ? this.#monotonic() + timeoutMs : undefined
-    if (this.ready) return noReply(this, { continue: ['$step'] }) as never
+    if (this.ready) return stepOf(noReply(this, { continue: ['$step'] }))
     if (next === undefined) return goesOn
-    if (timeoutMs !== undefined) return noReply(this, { timeoutMs }) as never
+    if (timeoutMs !== undefined) return stepOf(noReply(this, { timeoutMs }))
     const hibernates = ownOf(next, 'hibernate') === true
     if (hibernates) this.#hibernates()
-    return noReply(this, hibernates ? { hibernate: true } : undefined) as never
+    return stepOf(noReply(this, hibernates ? { hibernate: true } : undefined))
   }
 
   /** The timeout that the last handler asked for, while it runs. */

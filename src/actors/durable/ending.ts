@@ -4,6 +4,7 @@
  */
 import { describeReason, isThenable, type NextStep, processOf, stop } from '../../runtime/index.ts'
 import type { HeldCall } from '../turns/turn-outputs.ts'
+import { stepOf } from '../turns/turn-run.ts'
 import { keysMax, someKeysOf } from '../turns/waking.ts'
 import type { Removal } from './current-turn.ts'
 import type { DurableProcess } from './durable-process.ts'
@@ -122,7 +123,7 @@ const removeRows = (actor: DurableProcess, from: HeldCall, why: Removal): boolea
 
 const end = (actor: DurableProcess): NextStep => {
   actor.rests = true
-  return stop('normal', actor) as never
+  return stepOf(stop('normal', actor))
 }
 
 /** Runs the user's `terminate`. The last answer leaves after it, also if it fails (OTP). */

@@ -7,7 +7,7 @@
 import { type NextStep, noReply, reply } from '../../runtime/index.ts'
 import { endName } from '../turns/lifetime.ts'
 import type { HeldCall } from '../turns/turn-outputs.ts'
-import { type Answer, asBefore, ownRun } from '../turns/turn-run.ts'
+import { type Answer, asBefore, ownRun, stepOf } from '../turns/turn-run.ts'
 import type { DurableProcess } from './durable-process.ts'
 import { expire } from './ending.ts'
 import { type ByHand, doByHand, runOf } from './recorded-work.ts'
@@ -24,7 +24,7 @@ const runStepLater = async (actor: DurableProcess): Promise<NextStep> => {
     if (actor.isStill || actor.isCutOff) {
       // The actor serves messages during that time.
       void settled.then(() => actor.rouse())
-      return noReply(actor, actor.timeoutLeft) as never
+      return stepOf(noReply(actor, actor.timeoutLeft))
     }
     await actor.unlessCutOff(settled)
   }

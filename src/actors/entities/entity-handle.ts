@@ -187,7 +187,9 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
       return (await blockedOverAll(this.#entities, this.kind)) as ReturnType<EntityHandle[L]>
     if (what !== 'endsAt') throw invalidArgument('what', 'endsAt or blocked', what)
     const id = checkEntityId(given[0])
-    return this.#isElsewhere(id) ? this.#ask(id, what) : (this.endsAt(id) as never)
+    return this.#isElsewhere(id)
+      ? this.#ask(id, what)
+      : (this.endsAt(id) as ReturnType<EntityHandle[L]>)
   }
 
   /**

@@ -196,7 +196,7 @@ export const kindServer: GenServer<object, State, KindTerms, unknown> = {
   },
   terminate: async (state, _reason, context) => {
     state.left()
-    const by = processOf(context as never)
+    const by = processOf(context)
     const { work } = state.entities
     const late = new Set(work.late.map(({ actor }) => actor))
     const ends = [...state.live.values()].map(({ process, identity }) =>

@@ -75,7 +75,7 @@ export const rerun = async (
     kind: 'rehearsed turn',
     Context: RerunContext,
     init: (_: undefined, context: RerunContext) => {
-      processOf(context as never).outputs = new Notes(context)
+      processOf(context).outputs = new Notes(context)
       acts(context)
       return stop('normal', undefined)
     },
@@ -148,7 +148,7 @@ class RerunContext extends TurnContext {
   }
 
   #to(name: string): ReturnType<TurnContext['to']> {
-    const process = processOf(this as never)
+    const process = processOf(this)
     const directory = { holderOf: () => process, awaitHolder: () => never('waits for a name') }
     return new Address<Process>(directory as never, undefined, name, process)
   }

@@ -17,6 +17,7 @@ import {
   entityOfStream,
   isExpired,
   isStream,
+  type RowRange,
   readStreamHead,
   type StreamHead,
   shardOf,
@@ -139,7 +140,7 @@ const termsForm = object({
 
 /** The reading that another member asks for. @throws KeelsonError `INVALID_ARGUMENT` */
 const termsIn = (given: unknown): ReadingTerms => {
-  const { place, ...terms } = termsForm(given as never, argument('terms'))
+  const { place, ...terms } = termsForm(given, argument('terms'))
   const { birth, number: from, chunk, at } = place
   const cursor = chunk < 0 ? {} : { chunk, at }
   return {
@@ -184,7 +185,7 @@ export const listed = async (
     const { gte, ...range } = heads(prefix)
     const from = compareKeys(after, prefix) < 0 ? { gte } : { gt: heads(after).gte }
     let count = 0
-    for (const [key, row] of shard.view().rows({ ...range, ...from } as never)) {
+    for (const [key, row] of shard.view().rows({ ...range, ...from } as RowRange)) {
       if (count === limit) break
       const head = isExpired(row, shard.now()) ? undefined : readStreamHead(row)
       if (!head || head.terms?.isDeleted) continue

@@ -1,6 +1,16 @@
 /** The work of one turn: a message, or a step or an alarm that the actor recorded. Pure. */
 import { invalidArgument, KeelsonError, missingDeclaration } from '../../errors.ts'
-import { isAnswer, isThenable, NextStep, noReply, reply, type Then } from '../../runtime/index.ts'
+import {
+  isAnswer,
+  isThenable,
+  NextStep,
+  type NoReply,
+  noReply,
+  type Ok,
+  reply,
+  type Stop,
+  type Then,
+} from '../../runtime/index.ts'
 import type { Parse } from '../../schema.ts'
 import type { TurnKind } from './decide.ts'
 import type { Handler } from './durable-table.ts'
@@ -90,6 +100,11 @@ export const isPast = ({ alarm }: Run, { alarms }: Memory): boolean =>
 
 /** The action of the loop after a turn. */
 export type Answer = NextStep | Promise<NextStep>
+
+/** A typed step of the server as its loop reads it. */
+export const stepOf = (
+  typed: NoReply<unknown, unknown> | Ok<unknown, unknown> | Stop<unknown>,
+): NextStep => typed as NextStep
 
 /** After a turn that no handler answered, the server does what it did before. */
 export const asBefore: Then = Object.freeze({})

@@ -136,8 +136,8 @@ export const streamHandler = (
 ): StreamHandler => {
   noMore(surplus, 'streamHandler(app, resolve, { base, cors, longPollMs })')
   const raw = app.streams.raw()
-  functionOf()(resolve as never, argument('resolve'))
-  const { base, cors, longPollMs } = handlerOptions(options as never, argument('options'))
+  functionOf()(resolve, argument('resolve'))
+  const { base, cors, longPollMs } = handlerOptions(options, argument('options'))
   if (!base.startsWith('/')) throw invalidArgument('base', 'a path that begins with a slash', base)
   const terms = { raw, resolve, base: base.replace(/\/+$/, ''), cors, longPollMs }
   const answerTo = async (request: Request, signal: AbortSignal): Promise<Response | Events> => {
@@ -198,10 +198,10 @@ const served = async ({ resolve, base }: Terms, request: Request): Promise<Serve
 const servedBy = (found: Meant): Served => {
   const at = config('resolve')
   if (Object.hasOwn(Object(found), 'source')) {
-    const { source, public: isPublic = false } = sourceForm(found as never, at)
+    const { source, public: isPublic = false } = sourceForm(found, at)
     return { owner: source.owner, acts: ['read'], isActors: true, isPublic }
   }
-  const { stream, acts, public: isPublic = false } = streamForm(found as never, at)
+  const { stream, acts, public: isPublic = false } = streamForm(found, at)
   return { owner: streamOwner(stream), acts, isActors: false, isPublic }
 }
 

@@ -260,8 +260,10 @@ export class Schedules {
     ...given: Parameters<Schedules[L]>
   ): Promise<ReturnType<Schedules[L]>> {
     const [first] = given as readonly unknown[]
-    if (what === 'get') return (await everywhere(scheduleOf(this.#app, first))) as never
-    if (what === 'list') return (await everywhere(schedulesOf(this.#app, first ?? {}))) as never
+    if (what === 'get')
+      return (await everywhere(scheduleOf(this.#app, first))) as ReturnType<Schedules[L]>
+    if (what === 'list')
+      return (await everywhere(schedulesOf(this.#app, first ?? {}))) as ReturnType<Schedules[L]>
     throw invalidArgument('what', 'get or list', what)
   }
 

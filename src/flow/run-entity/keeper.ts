@@ -12,6 +12,7 @@ import {
   type AppContext,
   type ChildSpec,
   call,
+  type ExitReason,
   type GenServer,
   isOrderly,
   noReply,
@@ -130,7 +131,7 @@ export type StoppedRun = {
 const failedMax = 100
 const recentMs = 600_000
 
-const flowHealth = (context: AnyContext, { workflows, broken }: Start): FlowHealth => {
+const flowHealth = (context: Keeping, { workflows, broken }: Start): FlowHealth => {
   // A member answers for its own shards.
   const app = within(context)
   const runsOf = (filter: Pick<ListOptions, 'status' | 'since' | 'limit'>): StoppedRun[] =>
@@ -224,13 +225,14 @@ const server: GenServer<Messages, State, Start> = {
     const own = context.to(context.self)
     const listener = ({ entity, reason }: { entity: string; reason: unknown }): void => {
       const [kind, id] = splitOnce(entity)
-      if (kinds.has(kind) && !isOrderly(reason as never)) context.cast(own, 'ended', { kind, id })
+      if (kinds.has(kind) && !isOrderly(reason as ExitReason))
+        context.cast(own, 'ended', { kind, id })
     }
-    const events = context.system.events as never as Bus
+    const events = context.system.events as unknown as Bus
     events.on('entity.ended', listener)
     const { entities } = (context.app as AppContext)[durableActors]
     const { reports } = entities
-    reports.set('flow', () => flowHealth(context as never, start))
+    reports.set('flow', () => flowHealth(context, start))
     const judge = new WaitingRuns(context.app as AppContext, workflows, start.queues)
     const unjudged = entities.judgement.judgedBy(
       judge,
@@ -261,23 +263,22 @@ const server: GenServer<Messages, State, Start> = {
   },
   casts: {
     wakeAll: async (state, _, context) => {
-      if (!(await isListed(wakeAll(context as never, state)))) context.castAfter(againMs, 'wakeAll')
+      if (!(await isListed(wakeAll(context, state)))) context.castAfter(againMs, 'wakeAll')
       return noReply(state)
     },
     wakeOpened: async (state, _, context) => {
       const { opened } = state
       const shards = new Set(opened)
       opened.clear()
-      if (await isListed(wakeAll(context as never, state, shards))) return noReply(state)
+      if (await isListed(wakeAll(context, state, shards))) return noReply(state)
       if (opened.size === 0) context.castAfter(againMs, 'wakeOpened')
       for (const shard of shards) opened.add(shard)
       return noReply(state)
     },
     wakeRuns: async (state, _, context) => {
       state.asked.wakeRuns = false
-      const own = context as unknown as AnyContext
-      const lines = liveRuns(within(own), state)
-      if (!(await isListed(wakeLines(own, lines, () => true))))
+      const lines = liveRuns(within(context), state)
+      if (!(await isListed(wakeLines(context, lines, () => true))))
         context.castAfter(againMs, 'wakeRuns')
       return noReply(state)
     },
@@ -298,16 +299,19 @@ const server: GenServer<Messages, State, Start> = {
       return noReply(state)
     },
     wake: (state, { kind, id }, context) => {
-      void wake(context as never, kind, id)
+      void wake(context, kind, id)
       return noReply(state)
     },
     clean: async (state, _, context) => {
-      const isDone = await isListed(cleanAll(context as never, state))
+      const isDone = await isListed(cleanAll(context, state))
       context.castAfter(isDone ? cleanEveryMs : againMs, 'clean')
       return noReply(state)
     },
   },
 }
+
+/** The part of the context of the keeper that the functions below need. */
+type Keeping = Pick<AnyContext, 'app' | 'system' | 'now' | 'to'>
 
 type Bus = {
   on(event: string, listener: (event: never) => void): void
@@ -319,7 +323,7 @@ const splitOnce = (entity: string): readonly [kind: string, id: string] => {
   return [entity.slice(0, at), entity.slice(at + 1)]
 }
 
-const runsOf = (context: AnyContext, type: string) =>
+const runsOf = (context: Keeping, type: string) =>
   entitiesOf<RunMessages>(within(context), 'workflow', type)
 
 /**
@@ -346,7 +350,7 @@ const onOpening = (
 const isOpen = ({ phase }: Shard): boolean => phase.kind === 'open'
 
 /** The shards here, or some of them. */
-const shardsHere = ({ app }: AnyContext, only?: ReadonlySet<number>): readonly Shard[] =>
+const shardsHere = ({ app }: Keeping, only?: ReadonlySet<number>): readonly Shard[] =>
   (app as AppContext)[durableActors].entities.shardsHere.filter(
     ({ index }) => only === undefined || only.has(index),
   )
@@ -355,13 +359,13 @@ const shardsHere = ({ app }: AnyContext, only?: ReadonlySet<number>): readonly S
  * The time of day of the shards here, which does not jump with a clock that is set: the earliest one,
  * while that is accepted in a part of them.
  */
-const timeHere = (context: AnyContext): number => {
+const timeHere = (context: Keeping): number => {
   const times = shardsHere(context).map(({ time }) => time.wall())
   return times.length === 0 ? context.now() : Math.min(...times)
 }
 
 /** The app, with lists of those of `among` that are open. */
-const within = (context: AnyContext, among = shardsHere(context)): AppContext => {
+const within = (context: Keeping, among = shardsHere(context)): AppContext => {
   const app = context.app as AppContext
   const { entityIn } = app[durableActors]
   const shards = among.filter(isOpen)
@@ -428,11 +432,7 @@ const liveRuns = (app: AppContext, { workflows }: State): readonly Iterable<Line
 }
 
 /** Wakes the runs that are live and the schedules, in the open shards here or in `opened`. */
-const wakeAll = (
-  context: AnyContext,
-  state: State,
-  opened?: ReadonlySet<number>,
-): Promise<true> => {
+const wakeAll = (context: Keeping, state: State, opened?: ReadonlySet<number>): Promise<true> => {
   const here = shardsHere(context, opened)
   for (const each of here) if (!isOpen(each)) state.left.add(each)
   const app = within(context, here)
@@ -447,7 +447,7 @@ const wakeAll = (
  * is left out. The event loop turns between two of them, so a call of others waits for one and not for all.
  */
 const wakeLines = async (
-  context: AnyContext,
+  context: Keeping,
   lines: readonly Iterable<Line>[],
   skipsAwake: (kind: string) => boolean,
 ): Promise<true> => {
@@ -471,14 +471,14 @@ const wakeLines = async (
  * Resolves when a run is where it was, or has not come there for long: so it holds up few others. One
  * that does not wake is listed by `blocked()` of its kind.
  */
-const wake = async (context: AnyContext, kind: string, id: string): Promise<void> => {
+const wake = async (context: Keeping, kind: string, id: string): Promise<void> => {
   const { app } = context
   const ref = context.to((app as AppContext).entity<Pick<RunMessages, 'calls'>>(kind).ref(id))
   await call(ref, 'wake', undefined, { timeoutMs: placeMs }).catch(() => undefined)
 }
 
 /** Removes runs of all workflows that ended long ago. False: there may be more. */
-const cleanAll = async (context: AnyContext, { workflows }: State): Promise<boolean> => {
+const cleanAll = async (context: Keeping, { workflows }: State): Promise<boolean> => {
   let isDone = true
   for (const workflow of workflows) isDone = (await clean(context, workflow)) && isDone
   return isDone
@@ -489,7 +489,7 @@ const cleanAll = async (context: AnyContext, { workflows }: State): Promise<bool
  * whose parent does not have its end yet stays. So does a run that has a process until the next
  * pass: a retry of it may be on its way.
  */
-const clean = async (context: AnyContext, { name, options }: Workflow): Promise<boolean> => {
+const clean = async (context: Keeping, { name, options }: Workflow): Promise<boolean> => {
   const runs = runsOf(context, name)
   const { entities } = (context.app as AppContext)[durableActors]
   const now = timeHere(context)

@@ -25,6 +25,7 @@ import type {
   ScheduleRow,
   Schedules,
   StepRow,
+  Workflow,
 } from '../../flow/index.ts'
 import { jobWaitTexts, runWaitText, type Wait } from '../../observe/index.ts'
 import { keyedByNames } from '../../redaction.ts'
@@ -32,9 +33,10 @@ import type { App } from '../../supervisors/index.ts'
 import { type FlowSort, flowNames, flowsKind } from '../recorder/flow-names.ts'
 
 /** A workflow or a queue by its name, as the functions of `flow` take it. */
-export type FlowPart<S extends FlowSort> = S extends 'queue'
-  ? Queue
-  : { readonly sort: 'workflow'; readonly name: string }
+export type FlowPart<S extends FlowSort> = S extends 'queue' ? Queue<unknown> : NamedWorkflow
+
+/** Its functions take and give any values: a name does not say which. */
+type NamedWorkflow = Workflow<unknown, unknown, Record<string, unknown>>
 
 /** `flow(app)`. */
 export const flowOf = async (app: FlowApp): Promise<Flow> =>
@@ -49,7 +51,8 @@ export const flowPart = <S extends FlowSort>(app: App, sort: S, name: string): F
   const names = flowNamesOf(app, sort)
   if (!names.includes(name))
     throw invalidArgument(sort, `one of ${names.join(', ') || 'none: none runs'}`, name)
-  return { sort, name } as FlowPart<S>
+  // The functions of `flow` look for the declaration by this name.
+  return { sort, name } as unknown as FlowPart<S>
 }
 
 /** How many runs of a workflow have each status, or how many jobs of a queue are where. */
@@ -209,7 +212,7 @@ export const runInFull = async (
   page: Parameters<Flow['steps']>[2],
 ): Promise<RunInFull> => {
   const flow = await flowOf(app)
-  const part = flowPart(app, 'workflow', type) as never
+  const part = flowPart(app, 'workflow', type)
   const row = await flow.read('get', part, id)
   if (!row) throw invalidArgument('id', `the id of a run of ${type}`, id)
   const steps = await flow.read('steps', part, id, page)

@@ -3,7 +3,7 @@
  * terminal as one changing line, elsewhere, if asked for, as a line a second.
  */
 import { isKeelsonError } from '../../errors.ts'
-import { type Progress, refusalOf } from '../../storage/index.ts'
+import { cease, type Progress, refusalOf } from '../../storage/index.ts'
 import { type Paint, paintFor } from '../text/paint.ts'
 import { bytesText, clockText } from '../text/quantities.ts'
 import { type Environment, printLine, signalStatuses } from './environment.ts'
@@ -100,7 +100,7 @@ export const runSteps = async <S, T>(
     throw refusalOf(error)
   } finally {
     // Unfinished steps close their files.
-    await steps.return(undefined as never)
+    await cease(steps)
   }
 }
 

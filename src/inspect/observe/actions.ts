@@ -97,7 +97,7 @@ const pendingIn = (app: App, query: Query) => ({
 
 const runIn = (app: App, query: Query) => {
   const [type, id] = [textIn(query, 'type'), textIn(query, 'id')]
-  return { workflow: flowPart(app, 'workflow', type) as never, id, title: `${type}/${id}` }
+  return { workflow: flowPart(app, 'workflow', type), id, title: `${type}/${id}` }
 }
 
 const signalIn = (app: App, query: Query) => ({

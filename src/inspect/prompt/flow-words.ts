@@ -102,7 +102,7 @@ export class FlowWords {
   ): Promise<View> {
     const { json, ...how } = options
     const flow = await this.#flow()
-    const run = await flow.start(this.#part('workflow', type) as never, input as never, how)
+    const run = await flow.start(this.#part('workflow', type), input, how)
     const { id, repeated } = run
     return view(json, { id, repeated }, () =>
       repeated ? `${type}/${id} had begun` : `${type}/${id} has begun`,
@@ -117,7 +117,7 @@ export class FlowWords {
   ): Promise<View> {
     const { json, ...how } = options
     const flow = await this.#flow()
-    const added = await flow.add(this.#part('queue', queue) as never, job as never, how)
+    const added = await flow.add(this.#part('queue', queue), job, how)
     return view(json, added, () =>
       added.repeated ? `${queue} has it as job ${added.id}` : `${queue} has job ${added.id}`,
     )
@@ -131,7 +131,7 @@ export class FlowWords {
   ): Promise<View> {
     const { json, ...how } = options
     const flow = await this.#flow()
-    const cancelled = await flow.handle(this.#part('workflow', type) as never, id).cancel(how)
+    const cancelled = await flow.handle(this.#part('workflow', type), id).cancel(how)
     const { accepted, status } = cancelled
     return view(json, cancelled, () =>
       accepted ? `${type}/${id} is being cancelled` : `${type}/${id} stays as it is: ${status}`,
@@ -146,7 +146,7 @@ export class FlowWords {
   ): Promise<View> {
     const { json, queue = !flowNamesOf(this.#app, 'workflow').includes(name), ...how } = options
     const flow = await this.#flow()
-    await flow.retry(this.#part(queue ? 'queue' : 'workflow', name) as never, id, how)
+    await flow.retry(this.#part(queue ? 'queue' : 'workflow', name), id, how)
     return view(
       json,
       { retried: true },
@@ -162,7 +162,7 @@ export class FlowWords {
   ): Promise<View> {
     const { json, ...how } = options
     const flow = await this.#flow()
-    const forked = await flow.fork(this.#part('workflow', type) as never, id, how)
+    const forked = await flow.fork(this.#part('workflow', type), id, how)
     const answer = { id: forked.id, repeated: forked.repeated }
     return view(json, answer, () =>
       forked.repeated ? `${type}/${how.id} had begun` : `${type}/${how.id} has begun`,
@@ -185,10 +185,7 @@ export class FlowWords {
   ): Promise<View> {
     const { json, ...how } = options
     const flow = await this.#flow()
-    const run = flow.handle<unknown, unknown, Record<string, unknown>>(
-      this.#part('workflow', type) as never,
-      id,
-    )
+    const run = flow.handle(this.#part('workflow', type), id)
     const sent = await run.signal(name, value, how)
     return view(json, sent, () =>
       sent.repeated ? `${type}/${id} had this signal` : `${type}/${id} has the signal`,

@@ -485,7 +485,7 @@ export const hasEnded = (process: Process): KeelsonError =>
  * The process that `context` belongs to. @throws KeelsonError `INVALID_ARGUMENT` when it is not a
  * context
  */
-export const processOf = (context: { readonly self: Ref }): Process => {
+export const processOf = (context: { readonly self: unknown }): Process => {
   if (!isRef(context?.self)) throw invalidArgument('context', 'the context of a process', context)
   const { process } = addressOf<Process>(context.self)
   if (process === undefined) throw new Error('a context is that of a process')

@@ -8,6 +8,13 @@ export const finish = <T>(steps: Generator<unknown, T>): T => {
   return step.value
 }
 
+/**
+ * Ends steps that may not be through, as `break` in a loop does: their `finally` runs, and closes their
+ * files. Nobody takes the result.
+ */
+export const cease = (steps: { return(result: never): unknown }): unknown =>
+  steps.return(undefined as never)
+
 /** The same steps, each as `view` shows it. */
 export function* stepsAs<A, B, T>(steps: Generator<A, T>, view: (step: A) => B): Generator<B, T> {
   try {
@@ -17,7 +24,7 @@ export function* stepsAs<A, B, T>(steps: Generator<A, T>, view: (step: A) => B):
       yield view(step.value)
     }
   } finally {
-    steps.return(undefined as never)
+    cease(steps)
   }
 }
 

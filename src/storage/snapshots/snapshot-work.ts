@@ -18,6 +18,7 @@ import type {
   SnapshotRequestKind,
 } from '../ports/snapshot-host.ts'
 import type { SnapshotSource, SnapshotTarget } from '../ports/snapshot-rows.ts'
+import { cease } from '../ports/steps.ts'
 import { loadAppState, saveAppState } from './app-state.ts'
 import { removeUnnamed, snapshotName } from './snapshot-folder.ts'
 import { isLoadOf, loadingSnapshot } from './snapshot-loading.ts'
@@ -232,7 +233,7 @@ export class SnapshotWork implements SnapshotHost {
         this.#refuseIfEnded()
       }
     } finally {
-      steps.return(undefined as never)
+      cease(steps)
     }
   }
 

@@ -12,6 +12,7 @@ import { noOptions } from '../../own-names.ts'
 import {
   type BackupFolders,
   type BlobHost,
+  cease,
   claimBackup,
   copyingShard,
   type Disk,
@@ -93,7 +94,7 @@ const inSteps = async <P, T>(
       if (signal.aborted) throw new KeelsonError('CLOSED', 'the work was ended')
     }
   } finally {
-    steps.return(undefined as never)
+    cease(steps)
   }
 }
 
