@@ -30,6 +30,9 @@ export const traceContextIn = (found: unknown): TraceContext | undefined => {
   return { traceparent: known, tracestate }
 }
 
+/** The trace of a place: its 32 digits, as tracing systems search for it. */
+export const traceIdOf = ({ traceparent }: TraceContext): string => traceparent.slice(3, 35)
+
 /**
  * The last members of a list in a row: a payload, which may be absent, and then the place. A list
  * without a place is as it always was; a build that knows of none ignores it.

@@ -15,6 +15,7 @@ const importedNames =
 const soleDoors: Readonly<Record<string, string>> = {
   'actors: store → projection': 'a namespace: the public class of that room',
   'actors: users-projections → projection': 'a namespace: the public class of that room',
+  'inspect: mcp → text': 'a text is cut in one way wherever it is shown',
   'storage: wal → threads': 'makes the thread that the library runs on',
 }
 

@@ -28,6 +28,7 @@ const mayImport: Record<string, readonly string[]> = {
 const leaves = [
   ...['src/errors.ts', 'src/clock.ts', 'src/check.ts', 'src/own-names.ts', 'src/redaction.ts'],
   'src/trace-context.ts',
+  'src/package-version.ts',
   'src/cut-copies.ts',
   'src/process-events.ts',
   ...['src/thrown.ts', 'src/value-text.ts', 'src/bytes/'],
@@ -54,6 +55,8 @@ const doors: Record<string, readonly string[]> = {
   msgpackr: ['src/storage/values/own-msgpackr.ts'],
   'node:module': [
     'src/storage/values/own-msgpackr.ts',
+    // Reads package.json.
+    'src/package-version.ts',
     'src/inspect/rehearsal/guard.ts',
     'src/inspect/rehearsal/rehearsal-judge.ts',
     // Sets the draws of turns that are run again.

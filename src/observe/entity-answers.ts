@@ -309,6 +309,8 @@ export type JobDetail = {
   readonly failingSince?: number
   readonly tryKey: string
   readonly addedAt: number
+  /** The trace in which it was added. */
+  readonly traceId?: string
   readonly dueAt?: number
   readonly failedAt?: number
   readonly doneAt?: number

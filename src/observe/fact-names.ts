@@ -28,6 +28,7 @@ export const jobNames = {
   attributes: 'attributes',
   priority: 'priority',
   addedAt: 'added',
+  traceId: 'added in trace',
   dueAt: 'due',
   tries: 'tries',
   failingSince: 'failing since',

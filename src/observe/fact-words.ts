@@ -126,6 +126,19 @@ export const nextTexts = {
   unblock: 'is parked, and waits for unblock',
 } as const
 
+/** The program that a member runs: `Keelson 0.1.0, build 3f2a91c`. */
+export const buildText = ({
+  version,
+  build,
+}: {
+  readonly version?: string | undefined
+  readonly build?: string | undefined
+}): string =>
+  [
+    ...(version === undefined ? [] : [`Keelson ${version}`]),
+    ...(build === undefined ? [] : [`build ${build}`]),
+  ].join(', ')
+
 /** Where a schedule was made. */
 export const originText = (isOfTree: boolean): string => (isOfTree ? 'the tree' : 'run time')
 

@@ -2,6 +2,7 @@
 export type * from './entity-answers.ts'
 export { jobNames, processNames, runNames } from './fact-names.ts'
 export {
+  buildText,
   clockText,
   jobWaitTexts,
   limitsText,

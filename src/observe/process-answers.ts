@@ -79,6 +79,9 @@ export type MemberRow = {
   readonly lagBytes?: number
   /** When it started. */
   readonly since?: number
+  /** The version of Keelson that it runs, and the name of its build, if it has one. */
+  readonly version?: string
+  readonly build?: string
   /** Why it has not answered. */
   readonly reason?: string
 }
@@ -117,6 +120,8 @@ export type Overview = {
   readonly sizes: Sizes
   readonly series: Series
   readonly recent: readonly Recorded[]
+  /** The crashes at other members, as far as those answer. */
+  readonly elsewhere?: readonly Recorded[]
 }
 
 /** Of which process, by its name, such as `order/17`; without one all crashes are listed. */

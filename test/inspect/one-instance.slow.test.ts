@@ -42,7 +42,8 @@ const nameOf = (app: App): string => app[innerParts].way?.member ?? ''
 
 beforeEach(async () => {
   world = new FolderMembers(['a', 'b', 'c'])
-  const given = () => ({
+  const given = (member: string) => ({
+    build: `of ${member}`,
     ...{ shards: 12, app: supervisor('app', {}, [orders]) },
     projections: [totals],
   })
@@ -111,6 +112,21 @@ describe('health', () => {
       ...[undefined, undefined, undefined],
     ])
     expect(first?.report?.ageMs).toBeLessThanOrEqual(100)
+  })
+
+  test('has the version and the build of each member, at the prompt and on the page too', async () => {
+    const [{ version } = {}] = (await during(here.healthOfAll())).members
+    const members = ['a', 'b', 'c'].map((name) => ({ name, version, build: `of ${name}` }))
+    const found = await during(here.healthOfAll())
+    const text = await prompt()('health()')
+
+    expect(version).toMatch(/^\d+\.\d+\.\d+/)
+    expect(
+      found.members.map(({ member, version, build }) => ({ name: member, version, build })),
+    ).toEqual(members)
+    expect((await page().look('overview', {})).members).toMatchObject(members)
+    expect(text).toContain(`Keelson ${version}, build of ${nameOf(here)}\n`)
+    expect(text).toContain(`Keelson ${version}, build of ${nameOf(there)}, started`)
   })
 
   test('of a shard that comes to a member says that it is not open since then', async () => {
@@ -274,6 +290,13 @@ describe('the words of the prompt', () => {
     expect(await prompt()('crashes()')).toMatch(
       new RegExp(`\\n\\S+Z +1  - +${nameOf(there)} +frail <\\d+> +cast fail +Error: `),
     )
+    expect(await prompt()('health()')).toContain(`1 at ${nameOf(there)}`)
+    const { elsewhere = [] } = await page().look('overview', {})
+    expect(elsewhere).toEqual([
+      expect.objectContaining({ sort: 'crash', subject: `${nameOf(there)}: frail` }),
+    ])
+    // The stack is one click away.
+    expect(elsewhere[0]?.text).toMatch(/no more\n {4}at fail \(/)
     expect(await prompt()("crashes('nobody')")).toBe('nobody has not crashed since the start')
   })
 

@@ -3,6 +3,7 @@ import type { RoutedRows, RowsOptions } from '../../actors/index.ts'
 import { argument, object, oneOf, optional } from '../../check.ts'
 import { invalidArgument, isKeelsonError, type KeptError } from '../../errors.ts'
 import type { AppContext } from '../../supervisors/index.ts'
+import { traceIdOf } from '../../trace-context.ts'
 import {
   type Attributes,
   type AttributeValue,
@@ -43,6 +44,11 @@ export type JobEntry<J = unknown, R = unknown> = {
   readonly attributes: Attributes | undefined
   readonly priority: number
   readonly addedAt: number
+  /**
+   * The trace in which it was added, by 32 hexadecimal digits: that of the request, the run or the turn
+   * that did. `undefined`: in none, or it is done.
+   */
+  readonly traceId: string | undefined
   /** When a delayed job is due. */
   readonly dueAt: number | undefined
   /** The tries that have begun. */
@@ -69,7 +75,7 @@ export type JobLook<J = unknown, R = unknown> = JobEntry<J, R> & {
 }
 
 const entryOf = ({ state, row, record }: FoundJob): JobEntry => {
-  const { job: input, key, attributes, priority, at: addedAt, tries, failure } = record
+  const { job: input, key, attributes, priority, at: addedAt, tries, failure, trace } = record
   return {
     id: String(numberOf(row)),
     state,
@@ -78,6 +84,7 @@ const entryOf = ({ state, row, record }: FoundJob): JobEntry => {
     attributes,
     priority,
     addedAt,
+    traceId: trace && traceIdOf(trace),
     tries,
     dueAt: state === 'delayed' ? dueOf(row) : undefined,
     failedAt: failure?.at,
@@ -99,6 +106,7 @@ const doneEntry = (number: number, job: DoneJob): JobEntry => {
     attributes,
     priority,
     addedAt,
+    traceId: undefined,
     tries,
     result,
     doneAt,

@@ -75,6 +75,8 @@ export type DeadJob<J = unknown> = {
   readonly key: string | undefined
   readonly priority: number
   readonly addedAt: number
+  /** The trace in which it was added; `undefined`: in none. */
+  readonly traceId: string | undefined
   readonly tries: number
   /** When its last try failed. */
   readonly failedAt: number
@@ -264,13 +266,14 @@ export function* deadJobs<J, K>(
   const after = cursor === undefined ? {} : { cursor: deadRow(jobNumber(cursor, 'cursor')) }
   const page = yield* listedJobs(app, queue, { state: 'dead', limit, ...after })
   return {
-    entries: page.entries.map(({ id, input, key, priority, addedAt, tries, failedAt, error }) => ({
-      id,
+    entries: page.entries.map(({ input, addedAt, failedAt, error, ...entry }) => ({
+      id: entry.id,
       job: input as StoredJob<J, K>,
-      key,
-      priority,
+      key: entry.key,
+      priority: entry.priority,
       addedAt,
-      tries,
+      traceId: entry.traceId,
+      tries: entry.tries,
       failedAt: failedAt ?? addedAt,
       error: error ?? { name: 'Error', message: 'unknown' },
     })),

@@ -2,13 +2,14 @@
 import { type AppContext, type Health, innerParts } from '../../supervisors/index.ts'
 import { recordsOf } from '../recorder/recorder.ts'
 import type { Recorded } from '../recorder/records.ts'
-import { packageVersion } from '../text/package-version.ts'
 import { type FirstSeen, seenNow } from './first-seen.ts'
 
 /** The facts about one instance. Times are in ms since 1970. */
 export type Facts = {
   /** The version of this package. */
   readonly version: string
+  /** The option `build` of the start; absent without one. */
+  readonly build?: string
   /** When this process began to start the instance. */
   readonly since: number
   readonly health: Health
@@ -36,8 +37,10 @@ export const factsOf = (
   const now = system.clock.now()
   const seen = seenNow(records.troubles, { health, now })
   records.troubles = seen
+  const { version, build } = app[innerParts].runs
   return {
-    version: packageVersion(),
+    version,
+    ...(build !== undefined && { build }),
     since: app[innerParts].since,
     health,
     crashes: { count: records.total('crash'), last: records.last('crash').at(-1) },

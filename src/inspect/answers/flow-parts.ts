@@ -31,6 +31,7 @@ import { jobWaitTexts, runWaitText, type Wait } from '../../observe/index.ts'
 import { keyedByNames } from '../../redaction.ts'
 import type { App } from '../../supervisors/index.ts'
 import { type FlowSort, flowNames, flowsKind } from '../recorder/flow-names.ts'
+import { unlessSilent } from './member-looks.ts'
 
 /** A workflow or a queue by its name, as the functions of `flow` take it. */
 export type FlowPart<S extends FlowSort> = S extends 'queue' ? Queue<unknown> : NamedWorkflow
@@ -75,11 +76,12 @@ export type FlowOverview = {
 
 /** Counts the runs of every workflow and the jobs of every queue, as far as they answer. */
 export const countedFlows = async (app: App): Promise<FlowOverview> => {
-  const silent: (readonly [string, KeelsonError])[] = []
-  const counted = async <S extends FlowSort>(sort: S) => {
+  type Silent = readonly [string, KeelsonError]
+  const counted = async <S extends FlowSort>(sort: S, silent: Silent[]) => {
     const all = flowNamesOf(app, sort).map(async (name) => {
       try {
-        return [[name, await countsOf(app, sort, name)] as const]
+        const counts = countsOf(app, sort, name)
+        return [[name, await unlessSilent(app, `${sort} ${name}`, counts)] as const]
       } catch (error) {
         if (!isKeelsonError(error)) throw error
         silent.push([name, error])
@@ -88,7 +90,10 @@ export const countedFlows = async (app: App): Promise<FlowOverview> => {
     })
     return keyedByNames(Object.fromEntries((await Promise.all(all)).flat()))
   }
-  const [workflows, queues] = [await counted('workflow'), await counted('queue')]
+  const [ofWorkflows, ofQueues]: [Silent[], Silent[]] = [[], []]
+  const asked = [counted('workflow', ofWorkflows), counted('queue', ofQueues)] as const
+  const [workflows, queues] = await Promise.all(asked)
+  const silent = [...ofWorkflows, ...ofQueues]
   return { workflows, queues, silent: keyedByNames(Object.fromEntries(silent)) }
 }
 

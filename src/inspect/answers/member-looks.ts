@@ -2,12 +2,14 @@
  * Looks of one member at things that others have. The owner of an entity is asked for it, and for the
  * kinds of entities each member is asked for its own ones. A member that does not answer is named.
  */
-import { invalidArgument, reasonText } from '../../errors.ts'
+import { passed } from '../../clock.ts'
+import { invalidArgument, isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
 import { getStatus, type Ref } from '../../runtime/index.ts'
 import { type App, type Health, innerParts } from '../../supervisors/index.ts'
 import type { CrashRecord } from '../recorder/crash-records.ts'
 import { actorNamed } from '../recorder/flow-names.ts'
 import { recordsOf } from '../recorder/recorder.ts'
+import { shortText } from '../text/shown-text.ts'
 import { type EntityFacts, entityAt, type KindFacts, kindsOf } from './entities.ts'
 import type { NamedEntity } from './process-finder.ts'
 import { storedCrashes, storedCrashText } from './stored-crashes.ts'
@@ -21,6 +23,7 @@ export type Silent = { readonly member: string; readonly reason: string }
 /** Answers the looks of other members from now on. */
 export const answerLooks = (app: App): void => {
   const { way } = app[innerParts]
+  way?.answer('look.alive', () => true)
   way?.answer('look.kinds', () => kindsOf(app))
   way?.answer('look.crashes', (title) => crashesOf(app, String(title)))
   way?.answer('look.crashList', () => listedCrashes(app))
@@ -195,7 +198,8 @@ export const crashesAbout = async (
   // A number is of a process here.
   if (own.length > 0 || title.startsWith('<')) return { crashes: own, lines: [], silent: [] }
   const { found, silent } = await eachMember(app, 'look.crashes', title, () => own)
-  if (found.flat().length > 0) return { crashes: found.flat(), lines: [], silent }
+  if (found.flat().length > 0 || silent.length > 0)
+    return { crashes: found.flat(), lines: linesAbout(app, title), silent }
   const lines = await eachMember(app, 'look.lines', title, () => linesAbout(app, title))
   return { crashes: [], lines: lines.found.flat().slice(-linesMax), silent: lines.silent }
 }
@@ -206,9 +210,16 @@ export type ListedCrash = Omit<CrashRecord, 'text' | 'error' | 'starters' | 'pid
   readonly pid?: number
   /** The member that has it; absent without members. */
   readonly member?: string | undefined
+  /** Its report, shortened. */
+  readonly text: string
 }
 
-type CrashList = { readonly total: number; readonly crashes: readonly ListedCrash[] }
+type CrashList = {
+  /** The member, and how many there were since its start. */
+  readonly member?: string | undefined
+  readonly total: number
+  readonly crashes: readonly ListedCrash[]
+}
 
 /**
  * The crashes here, those of one process with one error as one, and the ones that only rows have; and
@@ -217,12 +228,17 @@ type CrashList = { readonly total: number; readonly crashes: readonly ListedCras
 const listedCrashes = (app: App): CrashList => {
   const records = recordsOf(app.system)
   const member = app[innerParts].way?.member
+  const listed = (text: string) => ({ member, text: shortText(text, listedTextMax) })
   return {
+    member,
     total: records.total('crash'),
     crashes: [
-      ...storedCrashes(app).map(({ error: _, ...listed }) => Object.assign(listed, { member })),
-      ...records.crashes.all.map(({ text: _, error: __, starters: ___, ...listed }) =>
-        Object.assign(listed, { member }),
+      ...storedCrashes(app).map((crash) => {
+        const { error: _, ...kept } = crash
+        return Object.assign(kept, listed(storedCrashText(crash)))
+      }),
+      ...records.crashes.all.map(({ text, error: __, starters: ___, ...kept }) =>
+        Object.assign(kept, listed(text)),
       ),
     ]
       .sort((one, other) => one.lastAt - other.lastAt)
@@ -231,17 +247,25 @@ const listedCrashes = (app: App): CrashList => {
 }
 
 const listedMax = 20
+const listedTextMax = 2_000
+
+/** How many crashes a member has had since its start. */
+export type CrashCount = { readonly member: string; readonly total: number }
 
 /** The crashes of all members, the newest last. */
 export const crashesAnywhere = async (
   app: App,
-): Promise<CrashList & { readonly silent: readonly Silent[] }> => {
+): Promise<
+  CrashList & { readonly silent: readonly Silent[]; readonly elsewhere: readonly CrashCount[] }
+> => {
   const { found, silent } = await eachMember(app, 'look.crashList', null, () => listedCrashes(app))
   const crashes = found.flatMap((list) => list.crashes)
   return {
     total: found.reduce((sum, { total }) => sum + total, 0),
     crashes: crashes.sort((one, other) => one.lastAt - other.lastAt).slice(-listedMax),
     silent,
+    // The first answer is that of this member.
+    elsewhere: found.slice(1).flatMap(({ member, total }) => (member ? [{ member, total }] : [])),
   }
 }
 
@@ -276,3 +300,93 @@ export const shardsHealth = async (app: App): Promise<ShardsHealth> => {
   )
   return { shards, projections, replication, silent }
 }
+
+// Waits for members that may not answer: of the prompt, and of the page.
+
+/** Work that has not ended after so long has the members asked, and again after as long, in ms. */
+const askMs = 1_000
+
+/**
+ * The answer of `work`. It goes on if this ends before. A call or a look ends with the first question
+ * that a member leaves without an answer, after 3 s; `isLong` work, such as a backup, with the second
+ * one in a row, because a pause of a member ends none.
+ * @throws KeelsonError `TIMEOUT` with the members that do not answer
+ */
+export const unlessSilent = async <T>(
+  app: App,
+  what: string,
+  work: Promise<T>,
+  isLong = false,
+): Promise<T> => {
+  if (!app[innerParts].way) return work
+  let isOver = false
+  const over = work.finally(() => {
+    isOver = true
+  })
+  over.catch(() => undefined)
+  const watched = async (): Promise<T> => {
+    let before: ReadonlySet<string> | undefined
+    for (;;) {
+      await passed(app.system.clock, askMs)
+      if (isOver) return over
+      const silent = await silentOf(app)
+      const lasting = silent.filter((member) => !isLong || before?.has(member))
+      if (!isOver && lasting.length > 0) throw waitsFor(what, lasting)
+      before = new Set(silent)
+    }
+  }
+  return Promise.race([over, watched()])
+}
+
+/**
+ * The members that leave a question without an answer. One without a link is one of them while a shard
+ * has no owner: another member takes the shards of one that has ended.
+ */
+const silentOf = async (app: App): Promise<readonly string[]> => {
+  const { way } = app[innerParts]
+  if (!way) return []
+  const asked = way.others.map(async (member): Promise<readonly string[]> => {
+    if (!way.isLinked(member))
+      return app.shards.some(({ index }) => way.ownerOf(index) === undefined) ? [member] : []
+    try {
+      await way.askMember(member, 'look.alive', null, askedMs)
+      return []
+    } catch (error) {
+      // An earlier version knows no such question, and has answered with that.
+      return isKeelsonError(error, 'TIMEOUT') ? [member] : []
+    }
+  })
+  return (await Promise.all(asked)).flat()
+}
+
+const waitsFor = (what: string, members: readonly string[]): KeelsonError => {
+  const names = `${members.length === 1 ? 'the member' : 'the members'} ${members.join(', ')}`
+  const text = `${what} has not ended, as no answer comes from ${names}; it goes on by itself`
+  return new KeelsonError('TIMEOUT', text, { details: { members } })
+}
+
+/** An object whose methods that answer later end as `unlessSilent` says, but for those of `own`. */
+export const unlessSilentIn = <T extends object>(
+  app: App,
+  name: string,
+  parts: T,
+  own: ReadonlySet<PropertyKey> = noNames,
+): T =>
+  new Proxy(parts, {
+    get: (target, key) => {
+      const part: unknown = Reflect.get(target, key, target)
+      if (typeof part !== 'function' || typeof key !== 'string') return part
+      const method = part.bind(target)
+      return own.has(key) ? method : waiting(app, `${name}.${key}()`, method)
+    },
+  })
+
+const noNames: ReadonlySet<PropertyKey> = new Set()
+
+/** A function whose promise ends as `unlessSilent` says. Another answer stays as it is. */
+export const waiting =
+  (app: App, what: string, work: (...given: unknown[]) => unknown) =>
+  (...given: unknown[]): unknown => {
+    const answer = work(...given)
+    return answer instanceof Promise ? unlessSilent(app, what, answer) : answer
+  }

@@ -2,10 +2,10 @@
 import { type Clock, systemClock } from '../../clock.ts'
 import { type ErrorCode, isKeelsonError, KeelsonError } from '../../errors.ts'
 import { noOptions } from '../../own-names.ts'
+import { packageVersion } from '../../package-version.ts'
 import { answerIn } from '../observe/questions.ts'
 import type { Answer, Completion, Session } from '../prompt/session.ts'
 import { errorText } from '../text/error-view.ts'
-import { packageVersion } from '../text/package-version.ts'
 import { durationText } from '../text/quantities.ts'
 import {
   type Asked,

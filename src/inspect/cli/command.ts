@@ -4,9 +4,9 @@
  * line.
  */
 import { availableParallelism } from 'node:os'
+import { packageVersion } from '../../package-version.ts'
 import { type Environment, printLine, startFailureStatus } from '../command/environment.ts'
 import { errorText } from '../text/error-view.ts'
-import { packageVersion } from '../text/package-version.ts'
 import {
   type InstanceCommand,
   type ParsedCommand,

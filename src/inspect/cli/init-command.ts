@@ -7,6 +7,7 @@ import { basename, join, relative, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { KeelsonError, keptError } from '../../errors.ts'
+import { packageVersion } from '../../package-version.ts'
 import { nodeDisk } from '../../storage/index.ts'
 import { type Environment, isTerminal, printLine } from '../command/environment.ts'
 import { newFolder, refusedFolder } from '../command/new-folder.ts'
@@ -20,7 +21,6 @@ import {
   serviceFiles,
   serviceText,
 } from '../command/new-service.ts'
-import { packageVersion } from '../text/package-version.ts'
 import type { InitCommand } from './command-line.ts'
 
 /**

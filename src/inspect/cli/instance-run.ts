@@ -4,6 +4,7 @@
  * that was replaced starts again, as a standby.
  */
 import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
+import { packageVersion } from '../../package-version.ts'
 import { createSystem, type Logger, type System, withFacts } from '../../runtime/index.ts'
 import {
   type App,
@@ -18,7 +19,6 @@ import { start } from '../attach/start.ts'
 import { type Configuration, namingFile, readConfiguration } from '../command/configuration-file.ts'
 import { type Environment, signalStatuses } from '../command/environment.ts'
 import { Interruption } from '../command/interruption.ts'
-import { packageVersion } from '../text/package-version.ts'
 import { durabilityOf, durabilityWarning } from '../views/shard-view.ts'
 import type { InstanceWords } from './command-line.ts'
 import { remarkLines, type Started } from './start-view.ts'

@@ -4,6 +4,7 @@
  */
 import { againPauses, backoffMs, type Clock, passed } from '../../clock.ts'
 import { configError, type KeelsonError } from '../../errors.ts'
+import { packageVersion } from '../../package-version.ts'
 import { onProcess } from '../../process-events.ts'
 import { type Logger, loggerOf, withFacts } from '../../runtime/index.ts'
 import {
@@ -23,7 +24,6 @@ import { MembersParent } from '../members/members-parent.ts'
 import { memberNames } from '../members/members-plan.ts'
 import { orphanIn, stillHeld } from '../members/orphaned-members.ts'
 import { errorText } from '../text/error-view.ts'
-import { packageVersion } from '../text/package-version.ts'
 import type { InstanceCommand } from './command-line.ts'
 import { runInstance } from './instance-run.ts'
 import { ServiceLines, ServiceManager, serviceAttendance, serviceLog } from './run-command.ts'

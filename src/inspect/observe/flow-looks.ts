@@ -211,6 +211,7 @@ export const jobShown = async (app: App, query: Query): Promise<JobDetail> => {
       dueAt,
       failedAt,
       doneAt,
+      traceId: found.traceId,
       triesMax: found.triesMax,
       failingSince: found.failingSince,
       waitsFor: waitOf(found),

@@ -28,6 +28,7 @@ import {
   type ShardHealth,
 } from '../../supervisors/index.ts'
 import { factsOf } from '../answers/facts.ts'
+import { unlessSilent } from '../answers/member-looks.ts'
 import { nextTurn } from '../answers/process-pages.ts'
 import { troublesOfAll } from '../answers/troubles-of-all.ts'
 import { causeTitle, otherOperations } from '../answers/turn-titles.ts'
@@ -36,7 +37,7 @@ import { type Folded, foldedLatest } from '../recorder/folded-events.ts'
 import { recordsOf } from '../recorder/recorder.ts'
 import type { Records } from '../recorder/records.ts'
 import { shortText } from '../text/shown-text.ts'
-import { crashesShown } from './crash-looks.ts'
+import { crashesElsewhere, crashesShown } from './crash-looks.ts'
 import { entityIn, entityShown, kindShown, kindsShown } from './entity-looks.ts'
 import {
   deadShown,
@@ -59,6 +60,12 @@ import { keyShown, replicationShown, storageShown, storeShown } from './storage-
 import { streamPage, streamsShown } from './stream-looks.ts'
 import { fitting, lastFitting, shownTree } from './value-trees.ts'
 
+/** The views that wait for the owners of what they show. The others say themselves who did not answer. */
+const ofOwner: ReadonlySet<string> = new Set<keyof Views>([
+  ...(['run', 'runs', 'job', 'jobs', 'dead', 'schedules'] as const),
+  ...(['history', 'past', 'key', 'streams'] as const),
+])
+
 type Answers = {
   readonly [V in keyof Views]: (query: Query) => Views[V]['data'] | Promise<Views[V]['data']>
 }
@@ -69,6 +76,7 @@ const recentMax = 20
 const troublesBytes = 20 * 1024
 const recentBytes = 10 * 1024
 const slowBytes = 4 * 1024
+const elsewhereBytes = 8 * 1024
 const recentMs = 600_000
 
 /**
@@ -143,7 +151,9 @@ export class Looks {
     if (!look) throw invalidArgument('view', Object.keys(this.#answers).join(', '), view)
     this.#sampling.look()
     this.#rates.look()
-    const data = await look(query)
+    const asked: unknown = look(query)
+    const isOfOwner = ofOwner.has(view) && asked instanceof Promise
+    const data = await (isOfOwner ? unlessSilent(this.#app, `the view ${view}`, asked) : asked)
     return { header: this.header(), data }
   }
 
@@ -211,13 +221,14 @@ export class Looks {
     }
   }
 
-  /** All members, as they answer. */
-  async #members(): Promise<Pick<Overview, 'members'>> {
+  /** All members and the crashes at the others, as they answer. */
+  async #members(): Promise<Pick<Overview, 'members' | 'elsewhere'>> {
     if (!this.#app[innerParts].way) return {}
-    const { members } = await this.#pace('members', () =>
-      this.#app.healthOfAll({ timeoutMs: askedMs }),
-    )
-    return { members: members.map(memberRow) }
+    const [{ members }, crashes] = await Promise.all([
+      this.#pace('members', () => this.#app.healthOfAll({ timeoutMs: askedMs })),
+      this.#pace('crashes', () => crashesElsewhere(this.#app)),
+    ])
+    return { members: members.map(memberRow), elsewhere: lastFitting(crashes, elsewhereBytes) }
   }
 
   #pace<T>(key: string, make: () => Promise<T>): Promise<T> {
@@ -266,7 +277,8 @@ const membersNamed = (app: App): Pick<Header, 'member' | 'members'> => {
   return way ? { member: way.member, members: [way.member, ...way.others].sort() } : {}
 }
 
-const memberRow = ({ member, shards, since, health, reason }: MemberHealth): MemberRow => {
+const memberRow = ({ member, shards, health, ...found }: MemberHealth): MemberRow => {
+  const { since, version, build, reason } = found
   const own = health?.shards.filter(({ phase }) => phase !== 'elsewhere')
   return {
     name: member,
@@ -275,6 +287,8 @@ const memberRow = ({ member, shards, since, health, reason }: MemberHealth): Mem
       phase: own && worstOf(own.map(phaseOf)),
       lagBytes: own?.reduce((sum, { lagBytes }) => sum + lagBytes, 0),
       since,
+      version,
+      build,
       reason,
     }),
   }

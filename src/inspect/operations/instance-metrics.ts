@@ -26,9 +26,10 @@ const phases: readonly Shard['phase']['kind'][] = [
 ]
 
 /** The metrics of the instance that are no shard's. */
-export const takeInstance = (parts: InstanceParts, version: string, into: Measurements): void => {
+export const takeInstance = (parts: InstanceParts, into: Measurements): void => {
+  const { version, build = '' } = parts.runs
   const { instance, shards, entities, followers, crashLoops, system } = parts
-  into.of(metrics.build).add(1, instance, version, process.versions.node)
+  into.of(metrics.build).add(1, instance, version, process.versions.node, build)
   const isDurable = shards.every(({ parts }) => levelOf(parts.settings) === 'durable')
   into.of(metrics.durable).add(isDurable ? 1 : 0)
   const member = parts.cluster?.()

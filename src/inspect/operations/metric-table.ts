@@ -47,10 +47,11 @@ const durations = metric('histogram', seconds)
 export const metrics = {
   build: metric('info')(
     'keelson_build_info',
-    'The version of Keelson and of Node, and the name of the instance.',
+    'The version of Keelson and of Node, the name of the instance, and that of the build, if it has one.',
     'instance',
     'version',
     'node',
+    'build',
   ),
   durable: gauge('keelson_durable', '1 if an acknowledged write is on the disk.'),
   troubles: gauge(

@@ -148,7 +148,7 @@ export class Scrapes {
     this.#work?.restart()
     takeProcess(this.#loop?.read(), into)
     const facts = factsOf(this.#app, system)
-    takeInstance(this.#parts, facts.version, into)
+    takeInstance(this.#parts, into)
     await slice.spent()
     takeTroubles(troublesOf(facts), into)
     await slice.spent()

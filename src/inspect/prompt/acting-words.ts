@@ -22,6 +22,7 @@ import {
   suspend,
 } from '../../runtime/index.ts'
 import type { App, BackupOptions } from '../../supervisors/index.ts'
+import { unlessSilent } from '../answers/member-looks.ts'
 import {
   findProcess,
   type NamedEntity,
@@ -35,15 +36,16 @@ import { processAt } from '../answers/process-pages.ts'
 import { View } from '../text/view.ts'
 import { stateText } from '../views/machine-view.ts'
 import type { ShownValues } from './shown-values.ts'
-import { unlessSilent } from './silent-members.ts'
+
+/** The word `backup`. It takes as long as there is data: a pause of a member does not end it. */
+export const backupWord = (app: App) => (dir: string, options?: BackupOptions) =>
+  unlessSilent(app, 'backup()', app.backup(dir, options), true)
 
 /**
  * The words. They act at once, in a loop too that awaits nothing, on a process that has a name, a pid
  * or a ref. One that is only shown by its label is sought among all processes first.
  */
 export const actingWords = (app: App, shown: ShownValues) => ({
-  backup: (dir: string, options?: BackupOptions) =>
-    unlessSilent(app, 'backup', app.backup(dir, options)),
   kill: (process: unknown) =>
     whenFound(findProcess(app, process), (info) => {
       app.system.kill(info.ref)

@@ -12,6 +12,7 @@ import type { Ref } from '../../runtime/index.ts'
 import type { App } from '../../supervisors/index.ts'
 import { factsOf } from '../answers/facts.ts'
 import {
+  type CrashCount,
   crashesAbout,
   crashesAnywhere,
   judgedAnywhere,
@@ -48,9 +49,18 @@ export const failureWords = (app: App, paint: Paint, shown = new ShownValues()) 
     health: ({ json = false }: { readonly json?: boolean } = noOptions) => {
       const facts = factsOf(app, system)
       const hasOthers = facts.health.members.length > 1
-      if (hasOthers) shown.awaits(app.healthOfAll({ timeoutMs: answerMs }))
+      let crashesElsewhere: readonly CrashCount[] = []
+      const asked = async (): Promise<void> => {
+        crashesElsewhere = (await crashesAnywhere(app)).elsewhere
+      }
+      if (hasOthers) {
+        shown.awaits(app.healthOfAll({ timeoutMs: answerMs }))
+        shown.awaits(asked())
+      }
       const text = (): string => {
-        const answer = healthAnswer(hasOthers ? factsOf(app, system) : facts)
+        const answer = hasOthers
+          ? { ...healthAnswer(factsOf(app, system)), crashesElsewhere }
+          : healthAnswer(facts)
         return json ? view(true, answer, inspect).text : healthView(answer, paint)
       }
       const data = { ...facts.health, troubles: troublesOfAll(facts) }

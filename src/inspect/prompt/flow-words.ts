@@ -22,6 +22,7 @@ import {
   runPage,
   schedulePage,
 } from '../answers/flow-parts.ts'
+import { unlessSilent } from '../answers/member-looks.ts'
 import type { FlowSort } from '../recorder/flow-names.ts'
 import type { Paint } from '../text/paint.ts'
 import type { View } from '../text/view.ts'
@@ -75,7 +76,8 @@ export class FlowWords {
   ): Promise<View> {
     const { json, ...filter } = options
     if (typeof type === 'string') {
-      const page = await runPage(this.#app, type, bounded(filter))
+      const asked = runPage(this.#app, type, bounded(filter))
+      const page = await unlessSilent(this.#app, 'flow.list()', asked)
       return view(json, page, (shown) => runTable(shown, this.#paint))
     }
     const overview = await countedFlows(this.#app)

@@ -10,7 +10,15 @@ import { noOptions } from '../../own-names.ts'
 import { type Ref, summaryOf } from '../../runtime/index.ts'
 import type { App } from '../../supervisors/index.ts'
 import { diskUse } from '../answers/disk-use.ts'
-import { askedMs, entityAnywhere, kindsAnywhere, shardsHealth } from '../answers/member-looks.ts'
+import {
+  askedMs,
+  entityAnywhere,
+  kindsAnywhere,
+  shardsHealth,
+  unlessSilent,
+  unlessSilentIn,
+  waiting,
+} from '../answers/member-looks.ts'
 import {
   type NamedEntity,
   namedEntity,
@@ -42,14 +50,13 @@ import {
   userProjectionView,
   withSilent,
 } from '../views/shard-view.ts'
-import { actingWords } from './acting-words.ts'
+import { actingWords, backupWord } from './acting-words.ts'
 import { failureWords } from './failure-words.ts'
 import { FlowWords } from './flow-words.ts'
 import { historyWords } from './history-words.ts'
 import { lookingWords } from './looking-words.ts'
 import { rehearsalWords } from './rehearsal-words.ts'
 import { ShownValues, shownValues } from './shown-values.ts'
-import { unlessSilent } from './silent-members.ts'
 import { streamWords } from './stream-words.ts'
 import { helpText, wordHelp } from './word-help.ts'
 
@@ -68,7 +75,10 @@ export const promptWords = (
   control = app.control,
   shown = new ShownValues(),
 ): PromptWords => {
-  const words = { ...wordsOf(app, paint, shown), app: promptApp(app, control, shown), control }
+  const store = promptStore(app)
+  const bounded = unlessSilentIn(app, 'control', control)
+  const prompted = promptApp(app, { control: bounded, store }, shown)
+  const words = { ...wordsOf(app, paint, shown), store, app: prompted, control: bounded }
   const h = (word?: unknown) =>
     word === undefined
       ? new View(helpText)
@@ -76,13 +86,11 @@ export const promptWords = (
   return { ...words, h, [shownValues]: shown }
 }
 
-/**
- * The app of a prompt, with its control: what it suspends ends with the prompt.
- */
-const promptApp = (app: App, control: App['control'], shown: ShownValues): App =>
+/** The app of a prompt, with its store and its control: what that suspends ends with the prompt. */
+const promptApp = (app: App, own: Pick<App, 'control' | 'store'>, shown: ShownValues): App =>
   new Proxy(app, {
     get: (target, name) => {
-      if (name === 'control') return control
+      if (name === 'control' || name === 'store') return own[name]
       if (name === 'entity') return (kind: string) => shownEntities(app, target.entity(kind), shown)
       const part: unknown = Reflect.get(target, name, target)
       return typeof part === 'function' ? part.bind(target) : part
@@ -93,26 +101,34 @@ const wordsOf = (app: App, paint: Paint, shown: ShownValues): PromptWords => ({
   ...partWords(app),
   ...partViews(app, paint),
   ...lookingWords(app, paint, shown),
-  ...entityWords(app, shown),
-  ...historyWords(app, shown),
-  ...streamWords(app, shown),
-  ...actingWords(app, shown),
+  ...wordsUnlessSilent(app, {
+    ...entityWords(app, shown),
+    ...historyWords(app, shown),
+    ...streamWords(app, shown),
+    ...actingWords(app, shown),
+  }),
+  backup: backupWord(app),
   ...failureWords(app, paint, shown),
   ...rehearsalWords(app),
-  store: promptStore(app),
-  flow: new FlowWords(app, paint),
+  // Its list names what does not answer, and has the rest.
+  flow: unlessSilentIn(app, 'flow', new FlowWords(app, paint), new Set(['list'])),
   help: helpWord(),
 })
 
-/** The store, whose `settled` waits for no member that does not answer. */
-const promptStore = (app: App): App['store'] =>
-  new Proxy(app.store, {
-    get: (target, name) => {
-      if (name === 'settled') return () => unlessSilent(app, 'store.settled()', target.settled())
-      const part: unknown = Reflect.get(target, name, target)
-      return typeof part === 'function' ? part.bind(target) : part
-    },
-  })
+/** The words that wait for the owner of one thing. The others say themselves who did not answer. */
+const wordsUnlessSilent = (
+  app: App,
+  words: Readonly<Record<string, (...given: never[]) => unknown>>,
+): PromptWords =>
+  Object.fromEntries(
+    Object.entries(words).map(([name, word]) => [
+      name,
+      waiting(app, `${name}()`, word as (...given: unknown[]) => unknown),
+    ]),
+  )
+
+/** The store, which waits for no member that does not answer. */
+const promptStore = (app: App): App['store'] => unlessSilentIn(app, 'store', app.store)
 
 /** The words about the parts of an instance. */
 const partViews = (app: App, paint: Paint) => ({
@@ -136,9 +152,9 @@ const partViews = (app: App, paint: Paint) => ({
   journal: (...parts: unknown[]) =>
     parts.length === 0 ? journals(app, paint) : nameWith('journal', parts),
   projections: async () => {
-    const projections = await surveyProjections(app, askedMs)
+    const asked = [surveyProjections(app, askedMs), shardsHealth(app)] as const
+    const [projections, { projections: users, silent }] = await Promise.all(asked)
     const shards = projectionView(projections, app.system.clock.now(), titleOf, paint)
-    const { projections: users, silent } = await shardsHealth(app)
     const text = userProjectionView(users, paint)
     return new View(withSilent(text === '' ? shards : `${shards}\n\n${text}`, silent, paint))
   },
@@ -168,7 +184,7 @@ const partWords = (app: App): Record<string, unknown> => {
     setWindow: (namespace: string, ms: number) =>
       app.batcher.setWindow(namespace, ms, { by: 'prompt' }),
     changes: () => app.batcher.changes(),
-    flush: () => app.batcher.flush(),
+    flush: () => unlessSilent(app, 'batcher.flush()', app.batcher.flush()),
   })
   const names = processWords(app)
   const isFree = (word: string): boolean => !(word in words) && !(word in globalThis)
@@ -221,7 +237,8 @@ const kindsText = async (app: App): Promise<string> => {
 /**
  * The handle of a kind, whose states are printed as its server lets them be shown.
  */
-const shownEntities = ({ entities }: App, handle: Handle, shown: ShownValues): Handle => {
+const shownEntities = (app: App, handle: Handle, shown: ShownValues): Handle => {
+  const { entities } = app
   const marked = (state: unknown) => shown.mark(state, shownState(entities, handle.kind, state))
   const markedPage = (page: ReturnType<Handle['list']>) => ({
     ...page,
@@ -233,12 +250,13 @@ const shownEntities = ({ entities }: App, handle: Handle, shown: ShownValues): H
     list: (options?: ListOptions) => markedPage(handle.list(options)),
     page: async (options?: ListOptions) => markedPage(await handle.page(options)),
   }
-  return new Proxy(handle, {
+  const parts = new Proxy(handle, {
     get: (target, name) => {
       const part: unknown = Reflect.get(Object.hasOwn(own, name) ? own : target, name)
       return typeof part === 'function' ? part.bind(target) : part
     },
   })
+  return unlessSilentIn(app, `app.entity('${handle.kind}')`, parts)
 }
 
 /** `entity('order/42')`, `entity('order', '42')`, `entity('order', 42)`. */

@@ -220,6 +220,7 @@ export const jobFacts = (job: string, look: WaitingJob<JobLook>, paint: Paint): 
       : []),
     [jobNames.priority, cell(String(priority))],
     [jobNames.addedAt, timeText(addedAt)],
+    ...(others.traceId === undefined ? [] : [[jobNames.traceId, others.traceId] as const]),
     [jobNames.dueAt, timeText(dueAt)],
     [jobNames.tries, triesText(tries, triesMax)],
     [jobNames.failingSince, timeText(failingSince)],

@@ -1,6 +1,7 @@
 /** The health of an instance and its troubles as text, and the data that it is made from. Pure. */
-import { unnamedOf } from '../../observe/index.ts'
+import { buildText, unnamedOf } from '../../observe/index.ts'
 import type { Facts } from '../answers/facts.ts'
+import type { CrashCount } from '../answers/member-looks.ts'
 import type { Trouble } from '../answers/troubles.ts'
 import { troublesOfAll } from '../answers/troubles-of-all.ts'
 import { type Paint, plainPaint, printable } from '../text/paint.ts'
@@ -12,11 +13,14 @@ import { clusterLine } from './cluster-view.ts'
 export type HealthAnswer = Omit<Facts, 'now' | 'seen'> & {
   readonly at: number
   readonly troubles: readonly Trouble[]
+  /** How many crashes the other members have had, as far as they have answered. */
+  readonly crashesElsewhere?: readonly CrashCount[]
 }
 
 /** The health and the troubles of all members, from the facts of one of them. */
 export const healthAnswer = (facts: Facts): HealthAnswer => ({
   version: facts.version,
+  ...(facts.build !== undefined && { build: facts.build }),
   since: facts.since,
   at: facts.now,
   troubles: troublesOfAll(facts),
@@ -56,7 +60,8 @@ const troubleLine = (trouble: Trouble, now: number): string => {
 const asOfText = ({ asOf }: Trouble, now: number): string =>
   asOf === undefined ? '' : ` as of ${lastingText(now - asOf)} ago`
 
-const summary = ({ health, crashes, restarts, since, at }: HealthAnswer): string => {
+const summary = (answer: HealthAnswer): string => {
+  const { health, crashes, restarts, since, at, crashesElsewhere: elsewhere = [] } = answer
   const { durable, shards, cluster, members } = health
   const phases = new Map<string, number>()
   for (const { phase } of shards) phases.set(phase, (phases.get(phase) ?? 0) + 1)
@@ -75,6 +80,7 @@ const summary = ({ health, crashes, restarts, since, at }: HealthAnswer): string
     ...(members.length > 0
       ? [['members', members.map((each) => memberText(each, at)).join(', ')] as const]
       : []),
+    [`build${here}`, printable(buildText(answer))],
     [`started${here}`, `${lastingText(Math.max(0, at - since))} ago`],
     ['durable', durable ? 'yes' : 'no'],
     ['shards', [...phases].map(([phase, count]) => `${countText(count)} ${phase}`).join(', ')],
@@ -85,15 +91,20 @@ const summary = ({ health, crashes, restarts, since, at }: HealthAnswer): string
     ['projections', `${pluralText(lag, 'frame')} behind at most`],
     ['log', `${bytesText(log)} since the snapshots`],
     [`crashes${here}`, `${countText(count)}${last ? `, the last ${agoText(last, at)}` : ''}`],
+    ...(elsewhere.length > 0 ? [['crashes elsewhere', crashCountText(elsewhere)] as const] : []),
     [`restarts${here}`, countText(restarts)],
   ])
 }
+
+const crashCountText = (counts: readonly CrashCount[]): string =>
+  `${printable(counts.map(({ member, total }) => `${countText(total)} at ${member}`).join(', '))}; crashes() has them`
 
 const memberText = (
   { member, linked, shards, report }: HealthAnswer['health']['members'][number],
   now: number,
 ): string => {
-  const started = report ? `, started ${lastingText(Math.max(0, now - report.since))} ago` : ''
+  const since = report && lastingText(Math.max(0, now - report.since))
+  const started = report ? `, ${buildText(report)}, started ${since} ago` : ''
   const age = report && report.ageMs >= oldMs ? `, as of ${durationText(report.ageMs)} ago` : ''
   return printable(
     `${member} ${linked ? pluralText(shards.length, 'shard') : 'away'}${started}${age}`,

@@ -101,7 +101,8 @@ export const answerMembers = (way: ShardClient, parts: InstanceParts, app: AppCo
   })
   answerBackups(way, parts.backups, shards)
   // The one that asks wants to know of this member: nobody is asked in turn.
-  answerHealth(way, parts.since, () => healthOf(parts))
+  const { since, runs } = parts
+  answerHealth(way, { since, ...runs }, () => healthOf(parts))
   answerTotals(way, parts.entities)
   answerPages(way, shards)
   answerProjections(way, shards)

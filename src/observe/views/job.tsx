@@ -42,6 +42,7 @@ export const JobView = ({ data: job, route }: { data: JobDetail; route: Route })
             of={[
               [jobNames.waitsFor, job.waitsFor && waitLine(job.waitsFor, { since, until })],
               [jobNames.addedAt, at(job.addedAt)],
+              [jobNames.traceId, job.traceId],
               [jobNames.dueAt, job.dueAt && until(job.dueAt)],
               [jobNames.tries, triesText(job.tries, job.triesMax)],
               [jobNames.failingSince, at(job.failingSince)],

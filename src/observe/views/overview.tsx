@@ -1,6 +1,6 @@
 /** The first view: the parts in trouble, the slow ones, and the sizes. */
 import { Fragment } from 'preact'
-import { unnamedOf } from '../fact-words.ts'
+import { buildText, unnamedOf } from '../fact-words.ts'
 import type { Latency, MemberRow, Overview, Sizes, Trouble } from '../process-answers.ts'
 import type { Header } from '../protocol.ts'
 import { usePage } from '../widgets/asking.ts'
@@ -14,7 +14,7 @@ import { type Column, Table } from '../widgets/table.tsx'
 /** The first view. */
 export const OverviewView = ({ data }: { data: Overview }) => {
   const { header, look } = usePage()
-  const { troubles, member, members, sizes, series, recent } = data
+  const { troubles, member, members, sizes, series, recent, elsewhere = [] } = data
   return (
     <div class="cards">
       <BrokenCard of={troubles} now={header.at} />
@@ -22,6 +22,11 @@ export const OverviewView = ({ data }: { data: Overview }) => {
       {members && (
         <Card title="Members" isFlush>
           <Table columns={memberColumns(look, header)} rows={members} keyOf={({ name }) => name} />
+        </Card>
+      )}
+      {elsewhere.length > 0 && (
+        <Card title="Crashes at other members" isFlush>
+          <EventList events={elsewhere} now={header.at} />
         </Card>
       )}
       <SlowCard of={data} now={header.at} />
@@ -155,6 +160,7 @@ const memberColumns = (
     isNumber: true,
     cell: ({ lagBytes }) => (lagBytes === undefined ? '–' : bytesText(lagBytes)),
   },
+  { title: 'build', cell: (row) => buildText(row) || '–' },
   {
     title: 'runs',
     isNumber: true,

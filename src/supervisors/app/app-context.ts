@@ -43,7 +43,7 @@ import { noOptions } from '../../own-names.ts'
 import type { AppContext, Registry } from '../../runtime/index.ts'
 import type { Readiness } from '../tree/readiness.ts'
 import { type DurableActors, durableActors } from '../users-tree/durable-parts.ts'
-import { type Health, type HealthParts, reportedHealth } from './health.ts'
+import { type Health, type HealthParts, type RunningBuild, reportedHealth } from './health.ts'
 import type { Member, MemberLinks } from './member-links.ts'
 import { type HealthOfAll, healthOfAll } from './members-health.ts'
 
@@ -166,6 +166,8 @@ export type InstanceParts = HealthParts & {
   readonly members: MemberLinks | undefined
   /** When this process began to start it, in ms since 1970. */
   readonly since: number
+  /** The program that runs. */
+  readonly runs: RunningBuild
   /** Aborted when the instance closes. */
   readonly ending: AbortSignal
   /** Of calls without a deadline of their own, in ms. */

@@ -27,6 +27,14 @@ import type { Shard } from '../tree/shard.ts'
 import type { ClusterHealth } from './cluster-health.ts'
 import type { CrashLoop, CrashLoops, GivenUp } from './crash-loops.ts'
 
+/** The program of a member. */
+export type RunningBuild = {
+  /** The version of Keelson. */
+  readonly version: string
+  /** The option `build` of its start; `undefined`: it has none. */
+  readonly build: string | undefined
+}
+
 /** The parts of an instance that its health is read from. */
 export type HealthParts = {
   readonly system: System
@@ -43,6 +51,9 @@ export type HealthParts = {
 
 /** The last report of another member. */
 export type MemberReport = {
+  /** The version of Keelson and the build that it runs; an earlier version does not say it. */
+  readonly version?: string | undefined
+  readonly build?: string | undefined
   /** Its health as it is there. Its own `members` are without reports. */
   readonly health: Health
   /** When it started, in ms since 1970. */
@@ -62,7 +73,7 @@ export type Reported = {
 }
 
 /** The answer of a member about itself. */
-export type Answered = Pick<MemberReport, 'health' | 'since'>
+export type Answered = Omit<MemberReport, 'ageMs'>
 
 /** The last reports of the other members. */
 export interface Reports {

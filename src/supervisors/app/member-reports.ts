@@ -24,11 +24,15 @@ const pauseMs = 500
 const partBytes = 64 * 1024
 
 /** Tells the other members how this one is, when they ask. */
-export const answerHealth = (way: ShardClient, since: number, own: () => Health): void =>
+export const answerHealth = (
+  way: ShardClient,
+  about: Omit<Answered, 'health'>,
+  own: () => Health,
+): void =>
   way.answer(question, (): Answered => {
     const health = own()
     const parts = Object.entries(health.parts).map(([name, part]) => [name, sentPart(part)])
-    return { since, health: { ...health, parts: Object.fromEntries(parts) } }
+    return { ...about, health: { ...health, parts: Object.fromEntries(parts) } }
   })
 
 /** A part reports what it wants, also what cannot be sent or is too large for a message. */

@@ -8,6 +8,7 @@ import {
   type HealthParts,
   healthOf,
   type MemberStatus,
+  type RunningBuild,
   type ShardHealth,
 } from './health.ts'
 
@@ -15,6 +16,9 @@ import {
 export type MemberHealth = MemberStatus & {
   /** When it started, in ms since 1970; `undefined`: it has not answered. */
   readonly since: number | undefined
+  /** The version of Keelson that it runs, and the name of its build, if it has one and has answered. */
+  readonly version: string | undefined
+  readonly build: string | undefined
   /** Its own health; `undefined`: it has not answered. */
   readonly health: Health | undefined
   /** Why it has not answered. */
@@ -29,22 +33,26 @@ export type HealthOfAll = {
   readonly shards: readonly ShardHealth[]
 }
 
+const unknown = { since: undefined, version: undefined, build: undefined, health: undefined }
+
 /** The health of all members. A member that does not answer within the time is named. */
 export const healthOfAll = async (
-  all: HealthParts & { readonly since: number },
+  all: HealthParts & { readonly since: number; readonly runs: RunningBuild },
   timeoutMs: number,
 ): Promise<HealthOfAll> => {
-  const { way, reports, since } = all
+  const { way, reports, since, runs } = all
   const own = healthOf(all)
   if (!way || !reports) return { members: [], shards: own.shards }
   const members = await Promise.all(
     own.members.map(async ({ member, linked, shards }): Promise<MemberHealth> => {
       const status = { member, linked, shards }
-      if (member === way.member) return { ...status, since, health: own, reason: undefined }
+      if (member === way.member)
+        return { ...status, ...runs, since, health: own, reason: undefined }
       try {
-        return { ...status, ...(await reports.ask(member, timeoutMs)), reason: undefined }
+        const { version, build, ...answered } = await reports.ask(member, timeoutMs)
+        return { ...status, ...answered, version, build, reason: undefined }
       } catch (error) {
-        return { ...status, since: undefined, health: undefined, reason: reasonText(error) }
+        return { ...status, ...unknown, reason: reasonText(error) }
       }
     }),
   )

@@ -19,6 +19,7 @@ import {
   WriteWindows,
 } from '../../actors/index.ts'
 import { configError } from '../../errors.ts'
+import { packageVersion } from '../../package-version.ts'
 import {
   createSystem,
   type Name,
@@ -407,6 +408,7 @@ const instanceParts = (
     reports: way && new MemberReports(system, way, ending),
     cluster: ports.ownership?.health,
     since: system.clock.now(),
+    runs: { version: packageVersion(), build: options.build },
     ending,
     deadlineMs: settings.deadlineMs,
     kept: new Map(),

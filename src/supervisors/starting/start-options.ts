@@ -19,6 +19,7 @@ import {
   optional,
   or,
   readOptions,
+  text,
   that,
   wholeFrom,
 } from '../../check.ts'
@@ -110,6 +111,11 @@ const instanceOptions = {
    * less than 30 s apart one counts. 0: it is started again without an end. `keelson run`: 3.
    */
   giveUpAfter: or(wholeFrom(0), 0),
+  /**
+   * The name of your build, such as a commit: looks at members, and `keelson_build_info`, have it, so
+   * that a deployment that is half done is seen.
+   */
+  build: optional(text),
   /**
    * Whether actors at rest are judged after the start: which of them this program would block when
    * they wake. `health().actors.wouldBlock` shows it. Bodies of waiting runs are replayed, and

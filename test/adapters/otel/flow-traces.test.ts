@@ -93,6 +93,18 @@ const parentOf = (span: ReadableSpan | undefined): string | undefined =>
   span?.parentSpanContext?.spanId
 const hour = 3_600_000
 
+test('a dead job has the trace of the request that added it, after a power cut too', async () => {
+  const { s, mails, held, within, restart } = await world()
+  held.mails = Number.POSITIVE_INFINITY
+  const request = await within(() => flow(s.app).add(mails, null))
+  await s.advance(60_000)
+  await restart()
+  const { entries } = await s.during(flow(s.app).dead(mails))
+  expect(entries.map(({ traceId }) => traceId)).toEqual([traceOf(request)])
+  const found = await s.during(flow(s.app).job(mails, `${entries[0]?.id}`).get())
+  expect(found).toMatchObject({ state: 'dead', traceId: traceOf(request) })
+})
+
 describe('a run', () => {
   test('has a span for each activation, in the trace of its start, and none while it sleeps', async () => {
     const { s, order, named, within } = await world()

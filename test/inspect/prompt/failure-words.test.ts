@@ -126,8 +126,8 @@ const prompt = async () => {
 test('nothing is in trouble at first, and nothing has crashed', async () => {
   const { ask } = await prompt()
   expect((await ask('health()')).split('\n').map((line) => line.replace(/ {2,}/, ': '))).toEqual([
-    ...['nothing is in trouble', '', 'started: 0 s ago', 'durable: yes', 'shards: 2 open'],
-    'writes: 0 waiting',
+    ...['nothing is in trouble', '', 'build: Keelson 0.1.0', 'started: 0 s ago', 'durable: yes'],
+    ...['shards: 2 open', 'writes: 0 waiting'],
     ...['projections: 0 frames behind at most', 'log: 0 B since the snapshots'],
     ...['crashes: 0', 'restarts: 0'],
   ])
