@@ -361,7 +361,7 @@ const silentOf = async (app: App): Promise<readonly string[]> => {
 
 const waitsFor = (what: string, members: readonly string[]): KeelsonError => {
   const names = `${members.length === 1 ? 'the member' : 'the members'} ${members.join(', ')}`
-  const text = `${what} has not ended, as no answer comes from ${names}; it goes on by itself`
+  const text = `${what} has not ended, as no answer comes from ${names}; it continues by itself`
   return new KeelsonError('TIMEOUT', text, { details: { members } })
 }
 

@@ -37,7 +37,7 @@ test.each([
   const began = folder.clock.monotonic()
   const { text = '' } = await run(line.replace('KEY', `'${key}'`))
   expect(text).toMatch(
-    /^TIMEOUT: [\w.]+\(\) has not ended, as no answer comes from the member b; it goes on/,
+    /^TIMEOUT: [\w.]+\(\) has not ended, as no answer comes from the member b; it continues/,
   )
   expect(folder.clock.monotonic() - began).toBeLessThan(boundMs)
   folder.links.resume('b')
