@@ -38,6 +38,10 @@ export const uses = async (): Promise<void> => {
   orders.list({ where: { total: { gte: 5, lt: 9 } }, limit: 5, states: false })
   orders.list({ where: { status: { gt: 'paid' } } })
   orders.list({ where: { gift: true } })
+  orders.list({ where: { status: 'paid', total: 5 } })
+  orders.list({ where: { total: { gte: 5 }, gift: false, status: 'paid' }, order: 'desc' })
+  await orders.page({ where: { status: 'paid', gift: true } })
+  loose.list({ where: { anything: 1, other: null } })
   const statuses = await orders.counts('status')
   isTrue<Same<typeof statuses, Map<Status, number>>>()
   const totals = await orders.counts('total')
@@ -64,8 +68,14 @@ export const misuses = async (): Promise<void> => {
   orders.list({ where: { total: { gte: '5' } } })
   // @ts-expect-error: booleans have no bounds
   orders.list({ where: { gift: { gte: true } } })
-  // @ts-expect-error: one index at a time
-  orders.list({ where: { status: 'paid', total: 5 } })
+  // @ts-expect-error: no condition
+  orders.list({ where: {} })
+  // @ts-expect-error: no such field, beside one that there is
+  orders.list({ where: { status: 'paid', state: 'placed' } })
+  // @ts-expect-error: not a value of the second field
+  orders.list({ where: { status: 'paid', total: '5' } })
+  // @ts-expect-error: booleans have no bounds, in the second field too
+  orders.list({ where: { status: 'paid', gift: { gte: true } } })
   // @ts-expect-error: no such order
   orders.list({ order: 'down' })
   // @ts-expect-error: no such field

@@ -193,9 +193,10 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
   }
 
   /**
-   * One page of the entities that have a row. With `where` they are found by one index, in the
-   * order of its values (null, false, true, numbers, texts), then of ids; without it they are in
-   * the order of ids. Nothing else can be searched for, so no call reads more than its page. A
+   * One page of the entities that have a row. With `where` they are found by the index of its first
+   * field, in the order of its values (null, false, true, numbers, texts), then of ids; without it they
+   * are in the order of ids. Nothing else can be searched for, so no call reads more than its page, or
+   * than the looks that `where` with several fields may take. A
    * state that a turn made before the server had the index is found once a later turn wrote it, or
    * `migrateAll`. States of older versions are shown as `migrate` makes them. An entry whose row
    * cannot be used says why in `blocked`.

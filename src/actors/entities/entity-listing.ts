@@ -8,6 +8,7 @@ import { type FormatStatus, shownStatus } from '../../runtime/index.ts'
 import {
   alarmRowKey,
   entityRowKey,
+  indexRowKey,
   indexRows,
   parseIndex,
   type Row,
@@ -16,8 +17,8 @@ import {
 } from '../../storage/index.ts'
 import { mergedRows } from '../core/read-view.ts'
 import { watermarkOf } from '../store/freshness.ts'
-import { type Page, pageFrom } from '../store/page-cursor.ts'
-import type { RangePage } from '../store/store-page.ts'
+import { chosenFrom, type Looks, type Page, pageFrom } from '../store/page-cursor.ts'
+import type { KeyedPage, RangePage } from '../store/store-page.ts'
 import { endName } from '../turns/lifetime.ts'
 import {
   type Alarm,
@@ -33,6 +34,7 @@ import {
 import { alarmsOf, callIdKeysOf, crashOf, stateIn } from '../turns/waking.ts'
 import type { Entities } from './entities.ts'
 import type { EntityQuery } from './entity-query.ts'
+import { allHold, type Condition } from './entity-where.ts'
 
 /**
  * An entity of a page. Its state is `undefined` with `states: false`. `blocked`: why its row cannot
@@ -89,14 +91,61 @@ export const keyedPageOf = (
   kind: string,
   query: EntityQuery,
   shards: Entities['shards'],
-): Page<KeyedEntry> & Pick<RangePage, 'positions'> => {
-  const { range, states, idOf } = query
+): Page<KeyedEntry> & KeyedPage<KeyedEntry> => {
+  const { range, states, idOf, conditions, limit } = query
   const walks = shards.map((shard) => shard.ownersView('`page`').rows(range))
-  const page = pageFrom(mergedRows(walks, range.reverse === true), query, (rowKey): KeyedEntry => {
+  const walk = mergedRows(walks, range.reverse === true)
+  const keyed = (rowKey: string): KeyedEntry => {
     const id = idOf(rowKey)
     return [rowKey, states ? entryOf(entities, kind, id) : { id, state: undefined }]
-  })
+  }
+  const lookAt = lookFor(entities, kind, conditions)
+  const look = (rowKey: string) => lookAt(idOf(rowKey))
+  const bounds = { looksMax: Math.max(limit, looksMax), bytesMax: looksBytesMax }
+  const page =
+    conditions.length === 0
+      ? pageFrom(walk, query, keyed)
+      : chosenFrom(walk, query, { look, ...bounds }, keyed)
   return { ...page, positions: shards.map((shard) => watermarkOf(shard, 'applied')) }
+}
+
+/** A page that chooses among the rows of its index looks at so many, as a page of runs does. */
+const looksMax = 1_000
+
+/** It ends once it has read so many bytes of main rows, for bounds alone. */
+const looksBytesMax = 4 * 1024 * 1024
+
+/**
+ * Looks whether conditions hold for an entity. One value is looked up in its index, however large the
+ * state is; for bounds the fields in the main row are read. An entity whose row cannot be read is not hidden.
+ */
+const lookFor = (
+  entities: Entities,
+  kind: string,
+  conditions: readonly Condition[],
+): ((id: string) => ReturnType<Looks['look']>) => {
+  const single = conditions.filter(({ bounds }) => bounds.equals !== undefined)
+  const bounded = conditions.filter(({ bounds }) => bounds.equals === undefined)
+  return (id) => {
+    const entity = `${kind}/${id}`
+    const view = entities.shardOf(entity).ownersView('`page`')
+    const isIn = ({ field, bounds }: Condition): boolean =>
+      view.row(indexRowKey(kind, field, bounds.equals as string, id)) !== undefined
+    if (!single.every(isIn)) return { isWanted: false, bytes: 0 }
+    const row = bounded.length > 0 ? view.row(entityRowKey(entity)) : undefined
+    if (!row) return { isWanted: bounded.length === 0, bytes: 0 }
+    return { isWanted: allHold(bounded, fieldsOf(row)), bytes: row.value.bytes.length }
+  }
+}
+
+/** The index fields in a main row; `undefined`: it cannot be read. */
+export const fieldsOf = (row: Row): Fields | undefined => {
+  try {
+    return readBody(readEntityRow(row).body).fields
+  } catch (error) {
+    if (!isKeelsonError(error)) throw error
+    return undefined
+  }
 }
 
 /** A row that cannot be used does not hide the others. */

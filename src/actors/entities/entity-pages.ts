@@ -63,7 +63,9 @@ const sentPage = ({
   entries,
   exhausted,
   positions,
+  end,
 }: KeyedPage<KeyedEntry>): KeyedPage<SentEntry> => ({
+  ...(end !== undefined && { end }),
   entries: entries.map(([rowKey, { endsAt, ...entity }]) => [
     rowKey,
     { ...sentEntity(entity), ...(endsAt !== undefined && { endsAt }) },
@@ -87,5 +89,6 @@ const cut = (page: KeyedPage<SentEntry>): KeyedPage<SentEntry> => {
     bytes += rowKey.length + encodeValue(entry).bytes.length
     return at > 0 && bytes > pageBytesMax
   })
-  return end < 0 ? page : { ...page, entries: page.entries.slice(0, end), exhausted: false }
+  if (end < 0) return page
+  return { entries: page.entries.slice(0, end), exhausted: false, positions: page.positions }
 }

@@ -1,16 +1,13 @@
 /**
  * The arguments of `list`, checked: the rows to walk through, and the page. Without `where` these
- * are the main rows of a kind, in the order of ids; with it, the rows of one index. Pure.
+ * are the main rows of a kind, in the order of ids; with it, the rows of the index of its first field,
+ * and the other fields choose among them. Pure.
  */
-import { anything, argument, recordOf } from '../../check.ts'
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import {
-  encodeIndexValue,
   entityOf,
   entityRowKey,
   entityRows,
-  type IndexBounds,
-  indexRows,
   parseIndex,
   type RowRange,
   successor,
@@ -19,40 +16,18 @@ import { ownOptions } from '../core/argument-check.ts'
 import { fingerprintOf, keyBehind } from '../store/page-cursor.ts'
 import { behind } from '../store/range-query.ts'
 import type { Fields } from '../turns/memory.ts'
-
-/** The values of a field between bounds: at most one lower and one upper bound. */
-export type Between<V> = {
-  readonly gt?: V
-  readonly gte?: V
-  readonly lt?: V
-  readonly lte?: V
-}
-
-/**
- * The condition on a field: one value, or bounds of numbers or of texts. Bounds find values of
- * their own type only.
- */
-export type Sought<V> = V | Between<Extract<V, number>> | Between<Extract<V, string>>
-
-/** One field of the index, with what it is compared with. A server names its fields in its type. */
-export type Where<F> = [keyof F & string] extends [never]
-  ? 'name the fields of the index: DurableServer<Messages, State, Fields>'
-  : FieldSought<F>
-
-type FieldSought<F> = {
-  readonly [K in keyof F & string]-?: { readonly [P in K]: Sought<Exclude<F[K], undefined>> } & {
-    readonly [P in Exclude<keyof F & string, K>]?: never
-  }
-}[keyof F & string]
+import { type Condition, conditionsIn, copiedWhere, type Where } from './entity-where.ts'
 
 /** The options of `list`. */
 export type ListOptions<F = Fields> = {
   /**
-   * One field, and its value or bounds. The entities are in the order of the field's values, then
-   * of their ids. A field that `index` does not give finds none.
+   * At most 16 fields, each with its value or bounds: entities for which all hold. The index of the first
+   * field is walked through, so they are in the order of its values, then of their ids. The others choose
+   * among them: a page looks at 1,000 entities of each member at most, or at `limit`, and may have fewer,
+   * or none, and a cursor. A field that `index` does not give finds none.
    */
   readonly where?: Where<F>
-  /** Only ids that begin so. Not together with bounds in `where`. */
+  /** Only ids that begin so. Not together with bounds of the first field of `where`. */
   readonly prefix?: string
   /** The most entries of one page; 100 by default. */
   readonly limit?: number
@@ -69,6 +44,8 @@ export type EntityQuery = {
   readonly range: RowRange
   readonly limit: number
   readonly states: boolean
+  /** What holds for an entity of the page, beside its place in the range. */
+  readonly conditions: readonly Condition[]
   /** The id in the key of a row. */
   readonly idOf: (rowKey: string) => string
   /** Identifies the query, for its cursors. */
@@ -76,11 +53,12 @@ export type EntityQuery = {
 }
 
 const optionNames = ['where', 'prefix', 'limit', 'cursor', 'order', 'states']
-const boundNames = ['gt', 'gte', 'lt', 'lte'] as const
 
 /** A copy of the options, for a query that is sent on. @throws KeelsonError `INVALID_ARGUMENT` */
-export const listOptions = (options: ListOptions<never>): ListOptions<never> =>
-  ownOptions(options, optionNames)
+export const listOptions = (options: ListOptions<never>): ListOptions<never> => {
+  const { where, ...own } = ownOptions(options, optionNames)
+  return where === undefined ? own : { ...own, where: copiedWhere(where) as never }
+}
 
 /** @throws KeelsonError `INVALID_ARGUMENT`, `TOO_LARGE` for a long value, `BAD_CURSOR` */
 export const entityQuery = (kind: string, options: ListOptions<never>): EntityQuery => {
@@ -92,9 +70,14 @@ export const entityQuery = (kind: string, options: ListOptions<never>): EntityQu
   if (typeof states !== 'boolean') throw invalidArgument('states', 'a boolean', states)
   if (typeof prefix !== 'string' || prefix.includes('\0'))
     throw invalidArgument('prefix', 'text without NUL', prefix)
-  const all = where === undefined ? idsOf(kind, prefix) : found(kind, where, prefix)
+  const [first, ...conditions] = where === undefined ? [] : conditionsIn(kind, where)
+  const all = first ? found(first, prefix) : begun(entityRows(kind), prefix)
   const reverse = order === 'desc'
-  const fingerprint = (): string => fingerprintOf(kind, all.gt, all.gte, all.lt, order, states)
+  const fingerprint = (): string =>
+    fingerprintOf(
+      ...[kind, all.gt, all.gte, all.lt, order, states],
+      ...conditions.map(({ rows }) => [rows.gt, rows.gte, rows.lt]),
+    )
   const range =
     cursor === undefined
       ? all
@@ -107,15 +90,13 @@ export const entityQuery = (kind: string, options: ListOptions<never>): EntityQu
     where === undefined
       ? (rowKey: string) => rowKey.slice(entityRowKey(kind).length + 1)
       : (rowKey: string) => parseIndex(rowKey).id
-  return { range: { ...range, reverse }, limit, states, idOf, fingerprint }
+  return { range: { ...range, reverse }, limit, states, conditions, idOf, fingerprint }
 }
 
 const checked = (kind: string, key: unknown): string => {
   if (typeof key === 'string' && entityOf(key)?.startsWith(`${kind}/`)) return key
   throw new KeelsonError('BAD_CURSOR', 'not a row of this kind')
 }
-
-const idsOf = (kind: string, prefix: string): RowRange => begun(entityRows(kind), prefix)
 
 /** The rows of a range whose keys go on with `prefix` after the part that all have. */
 const begun = (all: RowRange, prefix: string): RowRange => {
@@ -127,40 +108,8 @@ const begun = (all: RowRange, prefix: string): RowRange => {
   }
 }
 
-const found = (kind: string, where: object, prefix: string): RowRange => {
-  const [[field, sought] = [], ...others] = fieldsIn(where)
-  if (field === undefined || others.length > 0)
-    throw invalidArgument('where', 'one field of the index', where)
-  if (typeof sought !== 'object' || sought === null) {
-    const equals = encodeIndexValue(sought as string)
-    return begun(indexRows(kind, field, { equals }), prefix)
-  }
+const found = ({ bounds, rows }: Condition, prefix: string): RowRange => {
+  if (bounds.equals !== undefined) return begun(rows, prefix)
   if (prefix !== '') throw invalidArgument('prefix', 'no prefix beside bounds', prefix)
-  return indexRows(kind, field, boundsOf(field, sought))
-}
-
-const fieldsIn = (where: unknown): [string, unknown][] =>
-  Object.entries(anyFields(where, argument('where'))).filter(([, sought]) => sought !== undefined)
-
-const anyFields = recordOf(anything)
-
-/** The bounds as the index has them. A missing one is the end of the other's type. */
-const boundsOf = (field: string, sought: object): IndexBounds => {
-  const { gt, gte, lt, lte } = ownOptions(sought as Between<string | number>, boundNames)
-  const [lower, upper] = [gt ?? gte, lt ?? lte]
-  const type = typeof (lower ?? upper)
-  const isMixed = upper !== undefined && typeof upper !== type
-  const isDouble =
-    (gt !== undefined && gte !== undefined) || (lt !== undefined && lte !== undefined)
-  if ((type !== 'number' && type !== 'string') || isMixed || isDouble)
-    throw invalidArgument(`where.${field}`, 'one lower and one upper bound of one type', sought)
-  const encoded = (bound: string | number | undefined): string | undefined =>
-    bound === undefined ? undefined : encodeIndexValue(bound)
-  // The first character of an encoded value is its type.
-  const first = encodeIndexValue((lower ?? upper) as string).charAt(0)
-  const beyond = String.fromCharCode(first.charCodeAt(0) + 1)
-  return {
-    ...(gt !== undefined ? { gt: encoded(gt) as string } : { gte: encoded(gte) ?? first }),
-    ...(lte !== undefined ? { lte: encoded(lte) as string } : { lt: encoded(lt) ?? beyond }),
-  }
+  return rows
 }

@@ -17,10 +17,12 @@ export type Page<Entry> = {
   readonly exhausted: boolean
 }
 
+type Asked = { readonly limit: number; readonly fingerprint: () => string }
+
 /** The first entries of a walk, at most `limit`, each made of a key and what the walk has of it. */
 export const pageFrom = <Found, Entry>(
   walk: Iterable<readonly [key: string, found: Found]>,
-  { limit, fingerprint }: { readonly limit: number; readonly fingerprint: () => string },
+  { limit, fingerprint }: Asked,
   entryOf: (key: string, found: Found) => Entry,
 ): Page<Entry> => {
   const entries: Entry[] = []
@@ -30,6 +32,40 @@ export const pageFrom = <Found, Entry>(
       return { entries, cursor: cursorAt(fingerprint(), last), exhausted: false }
     entries.push(entryOf(key, found))
     last = key
+  }
+  return { entries, cursor: undefined, exhausted: true }
+}
+
+/** What a page costs that has only some of the rows that it looks at. */
+export type Looks = {
+  /** Whether the page has the row of this key, and the bytes that were read for that. */
+  readonly look: (key: string) => { readonly isWanted: boolean; readonly bytes: number }
+  /** The page ends behind so many rows. */
+  readonly looksMax: number
+  /** It ends behind the row with which so many bytes were read. */
+  readonly bytesMax: number
+}
+
+/**
+ * As `pageFrom`, of the rows that are wanted. It may have fewer entries than `limit`, or none, and a cursor.
+ * `end`: the last key that it looked at.
+ */
+export const chosenFrom = <Entry>(
+  walk: Iterable<readonly [key: string, found: unknown]>,
+  { limit, fingerprint }: Asked,
+  { look, looksMax, bytesMax }: Looks,
+  entryOf: (key: string) => Entry,
+): Page<Entry> & { readonly end?: string } => {
+  const entries: Entry[] = []
+  let [looks, read, end] = [0, 0, '']
+  for (const [key] of walk) {
+    if (entries.length === limit || looks === looksMax || read >= bytesMax)
+      return { entries, cursor: cursorAt(fingerprint(), end), exhausted: false, end }
+    const { isWanted, bytes } = look(key)
+    if (isWanted) entries.push(entryOf(key))
+    looks++
+    read += bytes
+    end = key
   }
   return { entries, cursor: undefined, exhausted: true }
 }

@@ -43,12 +43,16 @@ export const rowsOf = (
   }
 }
 
-/** A page of some shards. It may have fewer entries than its limit. */
-export type KeyedPage<Entry> = Omit<Page<Entry>, 'cursor'> & Pick<RangePage, 'positions'>
+/**
+ * A page of some shards. It may have fewer entries than its limit. `end`: the last key that it looked at,
+ * where that may not be the key of its last entry.
+ */
+export type KeyedPage<Entry> = Omit<Page<Entry>, 'cursor'> &
+  Pick<RangePage, 'positions'> & { readonly end?: string }
 
 /**
- * One page of pages that answer the same query for different shards. It ends with the last key of
- * each that is not exhausted: the next keys may follow it. `joined` makes one entry of
+ * One page of pages that answer the same query for different shards. It ends with the last key that any
+ * of those looked at that are not exhausted: the next keys may follow it. `joined` makes one entry of
  * neighbours with one key. Without it each key is in one shard.
  */
 export const mergedPages = <Entry extends readonly [key: string, ...rest: unknown[]]>(
@@ -58,18 +62,20 @@ export const mergedPages = <Entry extends readonly [key: string, ...rest: unknow
 ): Page<Entry> & Pick<RangePage, 'positions'> => {
   const sign = range.reverse ? -1 : 1
   const order = (one: string, other: string): number => sign * compareKeys(one, other)
-  const ends = pages.flatMap(({ entries, exhausted }) =>
-    exhausted ? [] : [entries.at(-1)?.[0] ?? ''],
+  const ends = pages.flatMap(({ entries, exhausted, end }) =>
+    exhausted ? [] : [end ?? entries.at(-1)?.[0] ?? ''],
   )
   const all = pages.flatMap((page) => page.entries)
   const known = all.filter(([key]) => ends.every((end) => order(key, end) <= 0))
   const isSorted = pages.length === 1
   const found = isSorted ? all : joined(known.sort(([one], [other]) => order(one, other)))
   const entries = found.slice(0, limit)
-  const exhausted = ends.length === 0 && entries.length === found.length
+  const isCut = entries.length < found.length
+  const exhausted = ends.length === 0 && !isCut
+  const end = isCut ? entries.at(-1)?.[0] : ends.sort(order)[0]
   return {
     entries,
-    cursor: exhausted ? undefined : cursorAt(fingerprint(), entries.at(-1)?.[0] ?? ''),
+    cursor: exhausted ? undefined : cursorAt(fingerprint(), end ?? ''),
     exhausted,
     positions: pages
       .flatMap((page) => page.positions)

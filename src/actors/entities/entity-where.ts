@@ -1,0 +1,124 @@
+/**
+ * The conditions of `where`, for lists and watches of entities: checked, as bounds of encoded values,
+ * and compared with the fields of the index. Pure.
+ */
+import { anything, argument, recordOf } from '../../check.ts'
+import { invalidArgument } from '../../errors.ts'
+import { ownOf } from '../../own-names.ts'
+import {
+  compareKeys,
+  encodeIndexValue,
+  type IndexBounds,
+  indexRows,
+  type RowRange,
+} from '../../storage/index.ts'
+import { ownOptions } from '../core/argument-check.ts'
+import type { Fields } from '../turns/memory.ts'
+
+/** The values of a field between bounds: at most one lower and one upper bound. */
+export type Between<V> = {
+  readonly gt?: V
+  readonly gte?: V
+  readonly lt?: V
+  readonly lte?: V
+}
+
+/**
+ * The condition on a field: one value, or bounds of numbers or of texts. Bounds find values of
+ * their own type only.
+ */
+export type Sought<V> = V | Between<Extract<V, number>> | Between<Extract<V, string>>
+
+/** Fields of the index, each with what it is compared with. A server names its fields in its type. */
+export type Where<F> = [keyof F & string] extends [never]
+  ? 'name the fields of the index: DurableServer<Messages, State, Fields>'
+  : FieldsSought<F>
+
+/** One field at least. */
+type FieldsSought<F> = {
+  readonly [K in keyof F & string]-?: { readonly [P in K]: Sought<Exclude<F[K], undefined>> } & {
+    readonly [P in Exclude<keyof F & string, K>]?: Sought<Exclude<F[P], undefined>>
+  }
+}[keyof F & string]
+
+/** A checked condition: the encoded values of a field that it holds for, and the rows of these. */
+export type Condition = {
+  readonly field: string
+  readonly bounds: IndexBounds
+  readonly rows: RowRange
+}
+
+/** The most conditions of one `where`. */
+const conditionsMax = 16
+
+/** A copy of `where`, for a question that is sent on. */
+export const copiedWhere = (where: object): object =>
+  Object.fromEntries(
+    fieldsIn(where).map(([field, sought]) => [field, isBetween(sought) ? { ...sought } : sought]),
+  )
+
+/**
+ * The conditions in the order of their fields in `where`. A field that is `undefined` has none.
+ * @throws KeelsonError `INVALID_ARGUMENT`, also without a condition; `TOO_LARGE` for a long value
+ */
+export const conditionsIn = (kind: string, where: object): readonly [Condition, ...Condition[]] => {
+  const [first, ...others] = fieldsIn(where).map(([field, sought]): Condition => {
+    const bounds = isBetween(sought)
+      ? boundsOf(field, sought)
+      : { equals: encodeIndexValue(sought as string) }
+    return { field, bounds, rows: indexRows(kind, field, bounds) }
+  })
+  if (first === undefined || others.length >= conditionsMax)
+    throw invalidArgument('where', `1 to ${conditionsMax} fields of the index`, where)
+  return [first, ...others]
+}
+
+const isBetween = (sought: unknown): sought is object =>
+  typeof sought === 'object' && sought !== null
+
+const fieldsIn = (where: unknown): [string, unknown][] =>
+  Object.entries(anyFields(where, argument('where'))).filter(([, sought]) => sought !== undefined)
+
+const anyFields = recordOf(anything)
+
+const boundNames = ['gt', 'gte', 'lt', 'lte'] as const
+
+/** The bounds as the index has them. A missing one is the end of the other's type. */
+const boundsOf = (field: string, sought: object): IndexBounds => {
+  const { gt, gte, lt, lte } = ownOptions(sought as Between<string | number>, boundNames)
+  const [lower, upper] = [gt ?? gte, lt ?? lte]
+  const type = typeof (lower ?? upper)
+  const isMixed = upper !== undefined && typeof upper !== type
+  const isDouble =
+    (gt !== undefined && gte !== undefined) || (lt !== undefined && lte !== undefined)
+  if ((type !== 'number' && type !== 'string') || isMixed || isDouble)
+    throw invalidArgument(`where.${field}`, 'one lower and one upper bound of one type', sought)
+  const encoded = (bound: string | number | undefined): string | undefined =>
+    bound === undefined ? undefined : encodeIndexValue(bound)
+  // The first character of an encoded value is its type.
+  const first = encodeIndexValue((lower ?? upper) as string).charAt(0)
+  const beyond = String.fromCharCode(first.charCodeAt(0) + 1)
+  return {
+    ...(gt !== undefined ? { gt: encoded(gt) as string } : { gte: encoded(gte) ?? first }),
+    ...(lte !== undefined ? { lte: encoded(lte) as string } : { lt: encoded(lt) ?? beyond }),
+  }
+}
+
+/** Whether a condition holds for an encoded value; `undefined`: the entity does not have the field. */
+export const holdsFor = ({ bounds }: Condition, encoded: string | undefined): boolean => {
+  const { equals, gt, gte, lt, lte } = bounds
+  if (encoded === undefined) return false
+  if (equals !== undefined) return encoded === equals
+  const isAbove = gt === undefined || compareKeys(encoded, gt) > 0
+  const isBelow = lt === undefined || compareKeys(encoded, lt) < 0
+  const isFrom = gte === undefined || compareKeys(encoded, gte) >= 0
+  return isAbove && isBelow && isFrom && (lte === undefined || compareKeys(encoded, lte) <= 0)
+}
+
+/** Whether all hold for these fields. Of an entity whose fields cannot be read that is not known: they may. */
+export const allHold = (conditions: readonly Condition[], fields: Fields | undefined): boolean =>
+  fields === undefined ||
+  conditions.every((condition) => {
+    const value = ownOf(fields, condition.field)
+    return holdsFor(condition, value === undefined ? undefined : encodeIndexValue(value))
+  })
