@@ -67,6 +67,7 @@ export type {
   EntityPage,
   EntityTurn,
   EntityWatch,
+  EntityWatchOptions,
   EntriesOfJournal,
   EntriesOptions,
   EntryHandler,

@@ -147,7 +147,12 @@ export { pageHere } from './entities/entity-pages.ts'
 export type { ListOptions } from './entities/entity-query.ts'
 export { type RoutedRows, rowsHere, sentPageOf, sentRowOf } from './entities/entity-rows.ts'
 export { answerTotals, countsOf, type EntityAlarm } from './entities/entity-totals.ts'
-export { type EntityTurn, type EntityWatch, turnsFor } from './entities/entity-watch.ts'
+export {
+  type EntityTurn,
+  type EntityWatch,
+  type EntityWatchOptions,
+  turnsFor,
+} from './entities/entity-watch.ts'
 export type {
   MigrationOptions,
   MigrationProgress,

@@ -42,6 +42,12 @@ export const uses = async (): Promise<void> => {
   orders.list({ where: { total: { gte: 5 }, gift: false, status: 'paid' }, order: 'desc' })
   await orders.page({ where: { status: 'paid', gift: true } })
   loose.list({ where: { anything: 1, other: null } })
+  for await (const turn of orders.watch({ where: { status: 'paid', total: { gte: 5 } } })) {
+    const left: true | undefined = turn.left
+    isTrue<Same<typeof turn.state, Order | undefined>>()
+    void left
+  }
+  app.entity('order').watch({ where: { anything: 0 } })
   const statuses = await orders.counts('status')
   isTrue<Same<typeof statuses, Map<Status, number>>>()
   const totals = await orders.counts('total')
@@ -76,6 +82,12 @@ export const misuses = async (): Promise<void> => {
   orders.list({ where: { status: 'paid', total: '5' } })
   // @ts-expect-error: booleans have no bounds, in the second field too
   orders.list({ where: { status: 'paid', gift: { gte: true } } })
+  // @ts-expect-error: no such field of a watch
+  orders.watch({ where: { state: 'placed' } })
+  // @ts-expect-error: not a value of the field of a watch
+  orders.watch({ where: { status: 'gone' } })
+  // @ts-expect-error: the server names no fields, for a watch neither
+  app.entity(entity('order', unnamed)).watch({ where: { status: 'paid' } })
   // @ts-expect-error: no such order
   orders.list({ order: 'down' })
   // @ts-expect-error: no such field

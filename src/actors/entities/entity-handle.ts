@@ -8,7 +8,6 @@ import { checkEntityId } from '../../storage/index.ts'
 import type { Access } from '../core/access.ts'
 import { ownOptions } from '../core/argument-check.ts'
 import type { ByHand } from '../durable/recorded-work.ts'
-import type { WatchBegin } from '../store/watch.ts'
 import type { InstanceStreams } from '../streams/instance-streams.ts'
 import { type StreamSource, streamOf } from '../streams/streams.ts'
 import type { ActorShard } from '../turns/actor-shard.ts'
@@ -27,7 +26,7 @@ import { pageOverAll } from './entity-pages.ts'
 import { entityQuery, type ListOptions } from './entity-query.ts'
 import { type RoutedRows, rowsAnywhere, rowsHere } from './entity-rows.ts'
 import { alarmsBefore, countOf, countsOf, type EntityAlarm } from './entity-totals.ts'
-import { EntityWatch } from './entity-watch.ts'
+import { EntityWatch, type EntityWatchOptions } from './entity-watch.ts'
 import {
   type MigrationOptions,
   type MigrationReport,
@@ -221,14 +220,16 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
 
   /**
    * Watches the durable turns of the entities of this kind, from now on or from a position on. With a
-   * `list` in the same turn of the event loop nothing is left out, and nothing comes twice. The rest is as
-   * of `store.watch`: a slow reader holds up nobody, and `close` ends it with `CLOSED`.
+   * `list` in the same turn of the event loop nothing is left out, and nothing comes twice. With `where`
+   * it has the turns of the entities that a list with it shows, and says when one of them leaves; the
+   * member that has a shard reads the index fields of each turn of the kind for that. The rest is as of
+   * `store.watch`: a slow reader holds up nobody, and `close` ends it with `CLOSED`.
    * @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR`, `SHARD_DOWN`; the reason of a `signal`
    * that has aborted
    */
-  watch(options: WatchBegin = noOptions): EntityWatch<S> {
+  watch(options: EntityWatchOptions<F> = noOptions): EntityWatch<S> {
     this.#access.check()
-    return new EntityWatch<S>(this.#entities, this.kind, options)
+    return new EntityWatch<S>(this.#entities, this.kind, options as EntityWatchOptions<never>)
   }
 
   /**

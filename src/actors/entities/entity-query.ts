@@ -21,7 +21,7 @@ import { type Condition, conditionsIn, copiedWhere, type Where } from './entity-
 /** The options of `list`. */
 export type ListOptions<F = Fields> = {
   /**
-   * At most 16 fields, each with its value or bounds: entities for which all hold. The index of the first
+   * At most 32 fields, each with its value or bounds: entities for which all hold. The index of the first
    * field is walked through, so they are in the order of its values, then of their ids. The others choose
    * among them: a page looks at 1,000 entities of each member at most, or at `limit`, and may have fewer,
    * or none, and a cursor. A field that `index` does not give finds none.
@@ -44,7 +44,7 @@ export type EntityQuery = {
   readonly range: RowRange
   readonly limit: number
   readonly states: boolean
-  /** What holds for an entity of the page, beside its place in the range. */
+  /** They hold for each entity of the page, which is in the range. */
   readonly conditions: readonly Condition[]
   /** The id in the key of a row. */
   readonly idOf: (rowKey: string) => string
@@ -73,11 +73,10 @@ export const entityQuery = (kind: string, options: ListOptions<never>): EntityQu
   const [first, ...conditions] = where === undefined ? [] : conditionsIn(kind, where)
   const all = first ? found(first, prefix) : begun(entityRows(kind), prefix)
   const reverse = order === 'desc'
-  const fingerprint = (): string =>
-    fingerprintOf(
-      ...[kind, all.gt, all.gte, all.lt, order, states],
-      ...conditions.map(({ rows }) => [rows.gt, rows.gte, rows.lt]),
-    )
+  const fingerprint = (): string => {
+    const chosen = conditions.map(({ rows }) => [rows.gt, rows.gte, rows.lt])
+    return fingerprintOf(kind, all.gt, all.gte, all.lt, order, states, ...chosen)
+  }
   const range =
     cursor === undefined
       ? all

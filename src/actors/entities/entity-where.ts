@@ -10,7 +10,9 @@ import {
   encodeIndexValue,
   type IndexBounds,
   indexRows,
+  parseIndex,
   type RowRange,
+  type Turn,
 } from '../../storage/index.ts'
 import { ownOptions } from '../core/argument-check.ts'
 import type { Fields } from '../turns/memory.ts'
@@ -46,10 +48,12 @@ export type Condition = {
   readonly field: string
   readonly bounds: IndexBounds
   readonly rows: RowRange
+  /** The beginning of every row of the field. */
+  readonly prefix: string
 }
 
 /** The most conditions of one `where`. */
-const conditionsMax = 16
+const conditionsMax = 32
 
 /** A copy of `where`, for a question that is sent on. */
 export const copiedWhere = (where: object): object =>
@@ -66,7 +70,8 @@ export const conditionsIn = (kind: string, where: object): readonly [Condition, 
     const bounds = isBetween(sought)
       ? boundsOf(field, sought)
       : { equals: encodeIndexValue(sought as string) }
-    return { field, bounds, rows: indexRows(kind, field, bounds) }
+    const prefix = indexRows(kind, field).gte as string
+    return { field, bounds, rows: indexRows(kind, field, bounds), prefix }
   })
   if (first === undefined || others.length >= conditionsMax)
     throw invalidArgument('where', `1 to ${conditionsMax} fields of the index`, where)
@@ -118,7 +123,44 @@ export const holdsFor = ({ bounds }: Condition, encoded: string | undefined): bo
 /** Whether all hold for these fields. Of an entity whose fields cannot be read that is not known: they may. */
 export const allHold = (conditions: readonly Condition[], fields: Fields | undefined): boolean =>
   fields === undefined ||
-  conditions.every((condition) => {
-    const value = ownOf(fields, condition.field)
-    return holdsFor(condition, value === undefined ? undefined : encodeIndexValue(value))
+  conditions.every((condition) => holdsFor(condition, encodedIn(fields, condition)))
+
+const encodedIn = (fields: Fields, { field }: Condition): string | undefined => {
+  const value = ownOf(fields, field)
+  return value === undefined ? undefined : encodeIndexValue(value)
+}
+
+/**
+ * The place of an entity among all for which the conditions hold, after turns in their order: it is `in`, it
+ * has `left`, or neither. `fields`: after them; `undefined`: not known.
+ * The rows of a turn say which values it took from the index, so nobody has to remember who was in.
+ * `isExact`: each turn had its effect, and the fields are as the last of them left them. Otherwise some may
+ * have been refused, and later ones may have changed the fields: then an entity `left` that had a value
+ * for which a condition holds, so none is left out, and one may come that had not been in.
+ */
+export const placeAfter = (
+  conditions: readonly Condition[],
+  turns: readonly Pick<Turn, 'rows'>[],
+  fields: Fields | undefined,
+  isExact: boolean,
+): 'in' | 'left' | undefined => {
+  if (fields === undefined || allHold(conditions, fields)) return 'in'
+  const hadValue = (condition: Condition): boolean => {
+    const values = valuesBefore(condition, turns)
+    if (!isExact) return values.some((value) => holdsFor(condition, value))
+    return holdsFor(condition, values.length > 0 ? values[0] : encodedIn(fields, condition))
+  }
+  const wasIn = isExact ? conditions.every(hadValue) : conditions.some(hadValue)
+  return wasIn ? 'left' : undefined
+}
+
+/** The value of a field before each turn that changed it; `undefined`: the entity did not have the field. */
+const valuesBefore = (
+  { prefix }: Condition,
+  turns: readonly Pick<Turn, 'rows'>[],
+): readonly (string | undefined)[] =>
+  turns.flatMap(({ rows }) => {
+    const changes = rows.filter(([rowKey]) => rowKey.startsWith(prefix))
+    const taken = changes.find(([, bytes]) => bytes === undefined)
+    return changes.length === 0 ? [] : [taken && parseIndex(taken[0]).value]
   })

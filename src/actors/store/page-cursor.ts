@@ -36,13 +36,13 @@ export const pageFrom = <Found, Entry>(
   return { entries, cursor: undefined, exhausted: true }
 }
 
-/** What a page costs that has only some of the rows that it looks at. */
+/** A page that has only some of the rows that it looks at, and its bounds. */
 export type Looks = {
   /** Whether the page has the row of this key, and the bytes that were read for that. */
   readonly look: (key: string) => { readonly isWanted: boolean; readonly bytes: number }
-  /** The page ends behind so many rows. */
+  /** The page ends after so many rows. */
   readonly looksMax: number
-  /** It ends behind the row with which so many bytes were read. */
+  /** It ends after the row with which so many bytes were read. */
   readonly bytesMax: number
 }
 

@@ -150,6 +150,11 @@ export type RunChange = ChangePlace & {
   readonly id: string
   /** The run after the turn; `undefined`: it was removed. */
   readonly row: Row | undefined
+  /**
+   * With `where`: it held for the run, and does not after this turn, or the run was removed. While
+   * `catchingUp` it may come for a run for which `where` did not hold.
+   */
+  readonly left?: true
 }
 
 /** A running watch of runs. End it with `return`, or leave the `for await` loop. */
@@ -163,10 +168,11 @@ export type RunWatch = AsyncIterableIterator<RunChange> & {
 
 /**
  * The changes of a watch: all of this holds for the run after its turn. A removal comes whatever the
- * run was.
+ * run was. With `where`, which `status` is in then, a turn after which it does not hold any longer comes
+ * once, with `left`, and only a run for which it held is said to be removed.
  */
 export type WatchFilter = WatchBegin &
-  Pick<ListOptions, 'type' | 'status' | 'parent' | 'root' | 'correlation'> & {
+  Pick<ListOptions, 'type' | 'status' | 'where' | 'parent' | 'root' | 'correlation'> & {
     readonly id?: string
   }
 
@@ -181,6 +187,8 @@ export type StepsOptions = {
 export type CountsOf = Readonly<Record<RunStatus, number>>
 
 type Runs = ReturnType<typeof runsOf>
+
+type CheckedWhere = NonNullable<ReturnType<typeof watchOptions>['where']>
 
 type App = Pick<AppContext, 'entity'>
 
@@ -363,18 +371,22 @@ function* valueAt(runs: Runs, id: string, key: string): Look<unknown> {
 
 /** The changes of runs from now on, or from a position on. It listens when it returns. */
 export const watchOf = (app: App, options: WatchFilter): RunWatch => {
-  const { type, from, signal, ...filter } = watchOptions(options, argument('', 'a watch'))
-  const turns = runsOf(app, type).watch({ from, signal } as WatchBegin)
+  const { type, from, signal, where, ...filter } = watchOptions(options, argument('', 'a watch'))
+  if (where && filter.status !== undefined)
+    throw invalidArgument('options', 'status in where, or one of status and where', 'both')
+  const fields = where && fieldsOf(where)
+  const begin = { from, signal, where: fields } as WatchBegin
+  const turns = runsOf(app, type).watch(begin)
   const wanted = Object.entries(filter)
   const next = async (): Promise<IteratorResult<RunChange, undefined>> => {
     for (;;) {
       const turn = await turns.next()
       if (turn.done) return turn
-      const { id, state, blocked, ...place } = turn.value
+      const { id, state, blocked, left, ...place } = turn.value
       const row = state && rowOf(id, state)
       const seen: Readonly<Record<string, unknown>> = row ?? { ...filter, id }
       const isWanted = !blocked && wanted.every(([name, value]) => seen[name] === value)
-      if (isWanted) return { done: false, value: { id, row, ...place } }
+      if (isWanted) return { done: false, value: { id, row, ...(left && { left }), ...place } }
     }
   }
   return {
@@ -387,6 +399,17 @@ export const watchOf = (app: App, options: WatchFilter): RunWatch => {
       return this
     },
   }
+}
+
+/** Conditions on fields of the index that say the same as `where`; `undefined`: it has none. */
+const fieldsOf = ({ status, attributes = {} }: CheckedWhere): object | undefined => {
+  const [since, until] = [0, Number.POSITIVE_INFINITY]
+  const all = Object.entries(attributes).map(([name, value]) => [
+    attributeField(name),
+    attributeBetween(value, timeText(since), undefined),
+  ])
+  if (status !== undefined) all.push(['at', statusBetween(status, since, until)])
+  return all.length === 0 ? undefined : Object.fromEntries(all)
 }
 
 /** One page of the operations of a run. */

@@ -323,6 +323,7 @@ const choice = {
 /** The options of `watch`. Its place and its signal are checked by the watch of entities. */
 export const watchOptions = object({
   ...choice,
+  where: optional(where),
   id: optional(runId),
   from: optional(anything as Check<WatchBegin['from']>),
   signal: optional(anything as Check<WatchBegin['signal']>),

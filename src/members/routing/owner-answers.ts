@@ -108,9 +108,11 @@ export const answerMembers = (way: ShardClient, parts: InstanceParts, app: AppCo
   answerProjections(way, shards)
   way.answer('entities.page', (payload) => pageHere(parts.entities, payload))
   way.answer('entities.blocked', (payload) => blockedHere(parts.entities, payload as Given))
+  const turns = (shard: Shard, terms: unknown) => turnsFor(parts.entities, shard, terms)
   const kinds = {
     store: changesFor,
-    entities: (shard: Shard, terms: unknown) => turnsFor(parts.entities, shard, terms),
+    entities: turns,
+    'entities.where': turns,
     journal: (shard: Shard) => ({
       source: entriesIn(shard),
       sent: (entry: StoredEntry) => entry,

@@ -96,3 +96,35 @@ test('return and a signal end it, and a close ends it with CLOSED', async () => 
   expect((await Promise.all(nexts)).map((each) => each?.done)).toEqual([true, true])
   expect(await last).toBe('CLOSED')
 })
+
+test('with `where` has the runs for which it holds, and says when one of them leaves', async () => {
+  const w = await world()
+  const open = w.flow.watch({ type: waits, where: { customer: 'c-7', status: 'waiting' } })
+  const all = w.flow.watch({ type: waits, where: { customer: 'c-7' } })
+  await w.during(Promise.all([open.ready, all.ready]))
+  for (const [id, customer] of [['1', 'c-7'] as const, ['2', 'c-70'] as const]) {
+    const attributes = { customer }
+    await w.during(w.flow.start(waits, undefined, { id, attributes }))
+    await w.s.advance(5_000)
+    await w.during(w.flow.handle(waits, id).signal('go' as never, 1 as never))
+    await w.s.advance(5_000)
+  }
+
+  const left: RunChange[] = []
+  for (let change: RunChange | undefined; !change?.left; left.push(change))
+    [change] = (await w.during(take(open, 1))) as [RunChange]
+  expect(left.map(({ id }) => id)).toEqual(left.map(() => '1'))
+  expect(left.slice(0, -1).every(({ row }) => row?.status === 'waiting')).toBe(true)
+  expect(left.length).toBeGreaterThan(1)
+  expect(left.at(-1)?.row?.status).not.toBe('waiting')
+
+  // A completed run is kept for an hour.
+  await w.s.advance(2 * 3_600_000)
+  const seen: RunChange[] = []
+  for (let change: RunChange | undefined; !change?.left; seen.push(change))
+    [change] = (await w.during(take(all, 1))) as [RunChange]
+  expect(new Set(seen.map(({ id }) => id))).toEqual(new Set(['1']))
+  expect(seen.at(-1)).toMatchObject({ id: '1', row: undefined, left: true })
+  const both = { type: waits, status: 'failed', where: { customer: 'c-7' } } as const
+  expect(() => w.flow.watch(both)).toThrow(/status in where/)
+})
