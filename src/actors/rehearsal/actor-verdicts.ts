@@ -7,6 +7,8 @@ import { retryOf } from '../../clock.ts'
 import { isKeelsonError, KeelsonError, keptError, reasonText } from '../../errors.ts'
 import { ownOf } from '../../own-names.ts'
 import { readEntityRow } from '../../storage/index.ts'
+import { isError, readError } from '../../thrown.ts'
+import { thrownPlace } from '../../user-frames.ts'
 import type { RecordOptions } from '../durable/turn-record.ts'
 import { callStep, type DurableTable, type RecordedCall } from '../turns/durable-table.ts'
 import type { StoredActor } from '../turns/judgement.ts'
@@ -59,8 +61,15 @@ export const actorVerdicts = (stored: StoredActor, server: NewServer): readonly 
   } catch (error) {
     const { reason = reasonText(error) } = isKeelsonError(error) ? error.details : {}
     const fix = 'a higher `version` with a `migrate` from the old one'
-    return [{ level: 'blocks', what: 'BLOCKED', reason: String(reason), fix }]
+    return [{ level: 'blocks', what: 'BLOCKED', reason: `${reason}${placeText(error)}`, fix }]
   }
+}
+
+/** Where the code of users has thrown it: `migrate`, `index`, `isFinal` or `formatStatus`. */
+const placeText = (error: unknown): string => {
+  const thrown = isKeelsonError(error, 'BLOCKED') ? error.cause : error
+  const place = isError(thrown) ? thrownPlace(readError(thrown).stack) : undefined
+  return place === undefined ? '' : `, at ${place}`
 }
 
 const ofState = (

@@ -5,9 +5,9 @@
  */
 import crypto from 'node:crypto'
 import { syncBuiltinESMExports } from 'node:module'
-import { fileURLToPath } from 'node:url'
 import { seededRandom } from '../../clock.ts'
 import { readError } from '../../thrown.ts'
+import { userPlace } from '../../user-frames.ts'
 
 /** The first uses of a clock or a draw: the function, and the place in the code of users. */
 export type Draw = { readonly what: string; readonly place: string }
@@ -21,7 +21,8 @@ export const withDraws = <T>(
   const random = seededRandom(seed)
   const draws: Draw[] = []
   const drawn = (what: string): void => {
-    if (draws.length < 3) draws.push({ what, place: placeOf(new Error(what)) })
+    if (draws.length < 3)
+      draws.push({ what, place: userPlace(readError(new Error(what)).stack) ?? 'an unknown place' })
   }
   // A draw of another seed differs by years, so that no rounding hides it.
   const time = now + seed * 98_765_432_101
@@ -92,16 +93,4 @@ export const withDraws = <T>(
     for (const restore of restores.reverse()) restore()
     syncBuiltinESMExports()
   }
-}
-
-/** The folder of this code: all of the package in a build. */
-const folder = fileURLToPath(new URL('..', import.meta.url))
-
-/** The first place that is neither Node's nor in this package. */
-const placeOf = (error: Error): string => {
-  const { stack = '' } = readError(error)
-  const lines = stack.split('\n').slice(1)
-  const own = lines.filter((line) => !line.includes('node:') && !line.includes(folder))
-  const [, place] = /\(?((?:file:\/\/)?\/[^)]+)\)?$/.exec(own[0] ?? '') ?? []
-  return place?.replace('file://', '') ?? 'an unknown place'
 }

@@ -2,6 +2,7 @@
  * Reads what a durable actor remembers from its rows. A row that cannot be used leaves it blocked,
  * and is not touched. Pure but for the reads.
  */
+import { plainJson } from '../../bytes/json.ts'
 import { KeelsonError, keptError } from '../../errors.ts'
 import { type FormatStatus, shownStatus } from '../../runtime/index.ts'
 import {
@@ -182,8 +183,16 @@ const migrated = ({ state, version: from, shape }: Body, table: DurableTable): u
       throw shownCause(table, state, cause)
     }
   }
-  if (shape !== table.shape) throw new Error('its machine changed, but not its version')
+  if (shape !== table.shape)
+    throw new Error(`its machine changed, but not its version${placeText(state)}`)
   return state
+}
+
+/** The state that a saved machine is in, by its names. */
+const placeText = (saved: unknown): string => {
+  const { value } = Object(saved)
+  if (typeof value === 'string') return `: it is in ${value}`
+  return typeof value === 'object' && value !== null ? `: it is in ${plainJson(value)}` : ''
 }
 
 /** The reason of a failure as `formatStatus` shows it: it is why the actor is blocked. */

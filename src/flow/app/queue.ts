@@ -17,6 +17,7 @@ import {
 import { queueSpecs } from '../queue/queue-entity.ts'
 import { endsOfOne, type JobTry, type RunningTry } from '../queue/queue-job.ts'
 import {
+  declaredQueue,
   type Queue,
   type QueueOptions,
   type QueueSchema,
@@ -129,6 +130,7 @@ const queueOf = (terms: QueueTerms, of: Pick<Queue, 'takesRuns' | 'starts'>): Qu
   input: terms.input,
   ...of,
   children: () => queueSpecs(terms),
+  [declaredQueue]: terms,
 })
 
 type JobHandler = (job: unknown, attempt: RunningTry) => unknown

@@ -46,6 +46,8 @@ export class RehearsedRun implements BodyHost {
   time: number
   /** The first operation that does not fit its record. */
   divergence: KeelsonError | undefined
+  /** Where its body has asked for that. */
+  divergedAt: Error | undefined
   said: SaidMessages | undefined = undefined
   /** It gets nothing but refusals. */
   isStuck = false
@@ -150,7 +152,11 @@ export class RehearsedRun implements BodyHost {
       this.replay.expectRoom(key, this.workflow.options.stepsMax)
       this.replay.ask(active)
     } catch (error) {
-      if (isKeelsonError(error, 'DIVERGED')) this.divergence ??= error
+      if (isKeelsonError(error, 'DIVERGED')) {
+        this.divergence ??= error
+        // The stack of the other one is full before it comes to the body.
+        this.divergedAt ??= new Error(key)
+      }
       this.refuse(() => active.reject(error))
       return active
     }

@@ -4,7 +4,9 @@
  */
 
 import type { Verdict } from '../../actors/index.ts'
-import { isKeelsonError, type KeptError, keptError } from '../../errors.ts'
+import { isKeelsonError, type KeelsonError, type KeptError, keptError } from '../../errors.ts'
+import { readError } from '../../thrown.ts'
+import { userPlace } from '../../user-frames.ts'
 import type { Workflow } from '../runs/body.ts'
 import { type Active, isSame, isWait, named } from '../runs/operations.ts'
 import {
@@ -102,13 +104,37 @@ export const verdictOf = async (run: RehearsedRun): Promise<Verdict | undefined>
 const blockingError = async (run: RehearsedRun): Promise<KeptError | undefined> => {
   const { divergence, replay, end } = run
   if (run.isStuck) return stuck
-  if (divergence) return keptError(divergence)
-  if (!end) return replay.hasArrived ? undefined : keptError(standsStill(replay))
+  if (divergence) return placed(divergence, run.divergedAt)
+  if (!end) return replay.hasArrived ? refusedChild(run) : keptError(standsStill(replay))
   const unhandled = await run.unhandledFailure()
   if (unhandled) return unhandled
   const early = endsTooEarly(run, end)
   if (early) return keptError(early)
   return run.state.cancel ? undefined : unstorable(end)
+}
+
+/** The error with the place in the body that asked for it. */
+const placed = (divergence: KeelsonError, at: Error | undefined): KeptError => {
+  const kept = keptError(divergence)
+  const place = at && userPlace(readError(at).stack)
+  return place === undefined ? kept : { ...kept, message: `${kept.message}, at ${place}` }
+}
+
+/**
+ * The schema of a child refuses what the body gives it. The child has begun, or may have: its start is asked for
+ * again when the run wakes, and the run is blocked then. A run that waits for this child alone wakes with its end.
+ */
+const refusedChild = ({ replay, state }: RehearsedRun): KeptError | undefined => {
+  if (isOver(state.status) || (state.status === 'waiting' && replay.inFlight.size === 1))
+    return undefined
+  for (const { parts } of replay.inFlight)
+    try {
+      parts.child?.input()
+    } catch (error) {
+      if (!isKeelsonError(error, 'INVALID_ARGUMENT')) throw error
+      return keptError(error)
+    }
+  return undefined
 }
 
 const unstorable = (end: BodyEnd): KeptError | undefined => {

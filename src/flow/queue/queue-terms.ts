@@ -79,8 +79,13 @@ export interface Queue<J = never, R = unknown, K = unknown> extends FlowPart {
   readonly input: Parse | undefined
   /** It has no handler: its jobs are the runs of workflows that name it. */
   readonly takesRuns: boolean
+  /** @internal Its limits, with every default filled in. */
+  readonly [declaredQueue]: QueueTerms
   readonly [types]?: { readonly job: (job: J) => void; readonly result: R; readonly stored: K }
 }
+
+/** The key of what a part of `flows` declares, if it is a queue. */
+export const declaredQueue = Symbol('the declaration of a queue')
 
 declare const types: unique symbol
 

@@ -7,6 +7,7 @@ import { ownOf } from '../../own-names.ts'
 import { readEntityRow } from '../../storage/index.ts'
 import { lackOf, lacks, softened, verdictBefore } from '../judging/run-verdict.ts'
 import { runStateOf, workflowOf } from '../judging/stored-run.ts'
+import { declaredQueue } from '../queue/queue-terms.ts'
 import { runKind, scheduleKind, schedulesKind } from '../runs/parts.ts'
 import { isOver } from '../runs/record.ts'
 import { declaredSchedule } from '../schedule/schedule-entity.ts'
@@ -54,6 +55,7 @@ export class DeclarationJudge {
     if (kind === schedulesKind || kind.startsWith('$schedule-')) this.#judgePlan(part)
     else if (kind.startsWith('$queue-') && part.hasJobs && !this.#catalogue.hasKind(kind))
       this.#says(shownKind(kind, id), id, lacks(`queue ${kind.slice('$queue-'.length)}`))
+    else if (kind.startsWith('$queue-')) this.#judgeTries(part)
     return this.#taken()
   }
 
@@ -103,6 +105,21 @@ export class DeclarationJudge {
         const fix = 'check its workflow'
         this.#says(`schedule ${name}`, name, { level: 'acts', what: 'starts others', reason, fix })
       }
+    }
+  }
+
+  /** Jobs that have failed as often as the queue allows now: they die in the place of their next try. */
+  #judgeTries({ kind, id, failed = [] }: StoredPart): void {
+    const queue = this.#catalogue.queues.get(kind.slice('$queue-'.length))
+    if (!queue) return
+    const { triesMax } = queue[declaredQueue].limits
+    for (const { tries, count, first } of failed) {
+      if (tries < triesMax) continue
+      const jobs = first.join(', ') + (count > first.length ? ', …' : '')
+      const reason = `${count} jobs have failed ${tries} times, and \`retry\` allows ${triesMax}: ${jobs}`
+      const fix = 'keep `retry.max` until these jobs are over'
+      const verdict: Verdict = { level: 'acts', what: 'has no try left', reason, fix }
+      this.#says(shownKind(kind, id), id, verdict)
     }
   }
 

@@ -12,6 +12,7 @@ import { workflowOf } from '../judging/stored-run.ts'
 import { Catalogue } from './catalogue.ts'
 import { DeclarationJudge, shownKind } from './declaration-judge.ts'
 import type { Found } from './findings.ts'
+import { inputOfSchedule, inputsOfNewSchedules } from './schedule-inputs.ts'
 import type { StoredFacts, StoredPart } from './stored-parts.ts'
 
 /** The judge of one program. */
@@ -22,11 +23,13 @@ export class Rehearsal {
   readonly #system: ReplayParts
   /** Where recorded turns are run again. */
   #turns: System | undefined
+  readonly #asOf: number
   #found: Found[] = []
 
   /** `asOf`: when the data were as they are, in ms since 1970. */
   constructor(tree: AppTree | false, system: ReplayParts, asOf: number) {
     this.#system = system
+    this.#asOf = asOf
     this.#catalogue = new Catalogue(tree)
     this.#declarations = new DeclarationJudge(this.#catalogue, asOf)
     this.#runs = new RunJudge(system, ({ name }, id, verdict) =>
@@ -72,7 +75,10 @@ export class Rehearsal {
 
   /** The findings about the declarations, when all lots were judged. */
   whole(facts: StoredFacts): readonly Found[] {
-    return this.#declarations.ofWhole(facts)
+    return [
+      ...this.#declarations.ofWhole(facts),
+      ...inputsOfNewSchedules(facts, this.#catalogue, this.#asOf),
+    ]
   }
 
   #taken(): readonly Found[] {
@@ -100,6 +106,8 @@ export class Rehearsal {
     const server = kind === '$worker' ? workers.get(id) : kinds.get(kind)
     const verdicts = server ? actorVerdicts(part, { ...server, hasKind }) : []
     for (const verdict of verdicts) this.#says(shownKind(kind, id), id, verdict)
-    if (!server) this.#found.push(...this.#declarations.ofActor(part))
+    if (server) return
+    this.#found.push(...this.#declarations.ofActor(part))
+    this.#found.push(...inputOfSchedule(part, this.#catalogue, this.#asOf))
   }
 }

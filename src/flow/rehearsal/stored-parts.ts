@@ -4,16 +4,15 @@
  */
 import {
   ownRowsOf,
-  type ReadRows,
   type RecordedTurn,
   recordedTurns,
   type StoredActor,
   storedActors,
 } from '../../actors/index.ts'
 import { type AppContext, durableActors } from '../../supervisors/index.ts'
-import { delayedPrefix, waitingPrefix } from '../book/queue-rows.ts'
 import { type RunRecord, recordIn, runStateOf, workflowOf } from '../judging/stored-run.ts'
 import { isOver, type RunState } from '../runs/record.ts'
+import { type FailedJobs, failedJobs, hasJobs } from './stored-jobs.ts'
 
 /** An actor as a judge gets it. */
 export type StoredPart = StoredActor & {
@@ -21,6 +20,8 @@ export type StoredPart = StoredActor & {
   readonly run?: RunRecord
   /** Of a queue: whether jobs wait or run in it. */
   readonly hasJobs?: boolean
+  /** Of a queue: its jobs that have failed and wait for another try. */
+  readonly failed?: readonly FailedJobs[]
 }
 
 type EndedHour = readonly [
@@ -148,10 +149,16 @@ export class StoredParts implements RehearsedParts {
   }
 
   async #part(actor: StoredActor): Promise<StoredPart> {
-    const rows = ownRowsOf(this.#app[durableActors].entities, actor)
+    const { entities } = this.#app[durableActors]
+    const rows = ownRowsOf(entities, actor)
     const state = runStateOf(actor)
     if (state) return { ...actor, run: await recordIn(state, rows) }
-    return actor.kind.startsWith('$queue-') ? { ...actor, hasJobs: hasJobs(rows) } : actor
+    if (!actor.kind.startsWith('$queue-')) return actor
+    return {
+      ...actor,
+      hasJobs: hasJobs(rows),
+      failed: await failedJobs(rows, entities.system.clock),
+    }
   }
 }
 
@@ -190,8 +197,3 @@ const weightOf = (value: unknown): number => {
     weight += weightOf(member)
   return weight
 }
-
-const hasJobs = (rows: ReadRows): boolean =>
-  [waitingPrefix, delayedPrefix].some(
-    (prefix) => rows.range({ prefix, limit: 1, values: false }).entries.length > 0,
-  )
