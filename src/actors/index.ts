@@ -204,6 +204,7 @@ export {
   type NewServer,
   type Verdict,
 } from './rehearsal/actor-verdicts.ts'
+export { type Draw, setDraws, yearsMs } from './rehearsal/drawn.ts'
 export { judgeSpec } from './rehearsal/judge.ts'
 export { type RecordedTurn, recordedTurns } from './rehearsal/recorded-turns.ts'
 export { ownRowsOf, storedActors } from './rehearsal/stored-actors.ts'

@@ -1,7 +1,7 @@
 /**
- * Runs code whose clocks and draws are set: `Date`, `Math.random` and the random functions of `crypto` answer
+ * Sets the clocks and draws of this process: `Date`, `Math.random` and the random functions of `crypto` answer
  * by a seed. Code that answers otherwise with another seed cannot be repeated. It is apart from the
- * re-run of a turn, because it knows nothing of turns.
+ * re-run of a turn, because it knows nothing of turns, and replays of runs are judged by it, too.
  */
 import crypto from 'node:crypto'
 import { syncBuiltinESMExports } from 'node:module'
@@ -12,20 +12,40 @@ import { userPlace } from '../../user-frames.ts'
 /** The first uses of a clock or a draw: the function, and the place in the code of users. */
 export type Draw = { readonly what: string; readonly place: string }
 
+/** Clocks and draws that are set. */
+export type SetDraws = {
+  /** The first uses in the code of users. */
+  readonly draws: readonly Draw[]
+  /** Gives the process its own ones back. */
+  readonly restore: () => void
+}
+
 /** Calls `run`, synchronously, with the clocks and draws of this seed. */
 export const withDraws = <T>(
   seed: number,
   now: number,
   run: () => T,
 ): { readonly result: T; readonly draws: readonly Draw[] } => {
+  // A draw of another seed differs by years, so that no rounding hides it.
+  const { draws, restore } = setDraws(seed, now + seed * yearsMs)
+  try {
+    return { result: run(), draws }
+  } finally {
+    restore()
+  }
+}
+
+/** Three years, and odd in all units. */
+export const yearsMs = 98_765_432_101
+
+/** Lets the whole process have the draws of this seed, and `time` as its time, in ms since 1970. */
+export const setDraws = (seed: number, time: number): SetDraws => {
   const random = seededRandom(seed)
   const draws: Draw[] = []
   const drawn = (what: string): void => {
     if (draws.length < 3)
       draws.push({ what, place: userPlace(readError(new Error(what)).stack) ?? 'an unknown place' })
   }
-  // A draw of another seed differs by years, so that no rounding hides it.
-  const time = now + seed * 98_765_432_101
   const bytes = (length: number): Buffer =>
     Buffer.from(Array.from({ length }, () => Math.floor(random() * 256)))
   const filled = (view: ArrayBufferView): ArrayBufferView => {
@@ -53,6 +73,11 @@ export const withDraws = <T>(
     })
   }
   const { Date: ownDate } = globalThis
+  const restore = (): void => {
+    globalThis.Date = ownDate
+    for (const each of restores.reverse()) each()
+    syncBuiltinESMExports()
+  }
   try {
     set(Math, 'random', random, 'Math.random()')
     set(crypto, 'randomUUID', uuid, 'crypto.randomUUID()')
@@ -87,10 +112,9 @@ export const withDraws = <T>(
       },
     })
     syncBuiltinESMExports()
-    return { result: run(), draws }
-  } finally {
-    globalThis.Date = ownDate
-    for (const restore of restores.reverse()) restore()
-    syncBuiltinESMExports()
+    return { draws, restore }
+  } catch (error) {
+    restore()
+    throw error
   }
 }

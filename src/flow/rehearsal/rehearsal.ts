@@ -7,10 +7,11 @@ import { actorVerdicts, type RecordedTurn, turnVerdicts, type Verdict } from '..
 import { createSystem, type System } from '../../runtime/index.ts'
 import type { AppTree } from '../../supervisors/index.ts'
 import type { ReplayParts } from '../judging/rehearsed-run.ts'
-import { RunJudge } from '../judging/run-judge.ts'
+import { type Judged, RunJudge } from '../judging/run-judge.ts'
 import { workflowOf } from '../judging/stored-run.ts'
 import { Catalogue } from './catalogue.ts'
 import { DeclarationJudge, shownKind } from './declaration-judge.ts'
+import { DrawnRuns } from './drawn-runs.ts'
 import type { Found } from './findings.ts'
 import { inputOfSchedule, inputsOfNewSchedules } from './schedule-inputs.ts'
 import type { StoredFacts, StoredPart } from './stored-parts.ts'
@@ -19,6 +20,7 @@ import type { StoredFacts, StoredPart } from './stored-parts.ts'
 export class Rehearsal {
   readonly #catalogue: Catalogue
   readonly #runs: RunJudge
+  readonly #draws: DrawnRuns | undefined
   readonly #declarations: DeclarationJudge
   readonly #system: ReplayParts
   /** Where recorded turns are run again. */
@@ -26,15 +28,19 @@ export class Rehearsal {
   readonly #asOf: number
   #found: Found[] = []
 
-  /** `asOf`: when the data were as they are, in ms since 1970. */
-  constructor(tree: AppTree | false, system: ReplayParts, asOf: number) {
+  /**
+   * `asOf`: when the data were as they are, in ms since 1970. `ownsProcess`: nothing else runs in this
+   * process, so its clocks may be set.
+   */
+  constructor(tree: AppTree | false, system: ReplayParts, asOf: number, ownsProcess = false) {
     this.#system = system
     this.#asOf = asOf
     this.#catalogue = new Catalogue(tree)
     this.#declarations = new DeclarationJudge(this.#catalogue, asOf)
-    this.#runs = new RunJudge(system, ({ name }, id, verdict) =>
-      this.#found.push({ ...verdict, kind: `workflow ${name}`, id }),
-    )
+    const judged: Judged = ({ name }, id, verdict) =>
+      void this.#found.push({ ...verdict, kind: `workflow ${name}`, id })
+    this.#runs = new RunJudge(system, judged)
+    this.#draws = ownsProcess ? new DrawnRuns(system, judged) : undefined
   }
 
   /** How many runs stand still: their findings come later. */
@@ -97,7 +103,8 @@ export class Rehearsal {
     if (!workflow) return
     const given = []
     for (const { id, run } of parts) if (run && 'record' in run) given.push({ id, loaded: run })
-    await this.#runs.judge(workflow, given)
+    const judge = (): Promise<void> => this.#runs.judge(workflow, given)
+    await (this.#draws?.watch(workflow, given, judge) ?? judge())
   }
 
   #judgeActor(part: StoredPart): void {

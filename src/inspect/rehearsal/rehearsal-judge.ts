@@ -51,7 +51,7 @@ const loaded = async ({
   guard.closesNet()
   claimRejections()
   const system = { clock: systemClock(), logger }
-  return { rehearsal: new Rehearsal(app, system, asOf), guard, thrown }
+  return { rehearsal: new Rehearsal(app, system, asOf, true), guard, thrown }
 }
 
 const answered = async (

@@ -16,10 +16,13 @@ const light = (names: readonly string[]) => {
     initial: 'off',
     states: states as never,
   })
-  return StateMachine.durable(machine as never, {
-    version: 1,
-    answers: { go: ({ value }: { value: unknown }) => value },
-  } as never) as never
+  return StateMachine.durable(
+    machine as never,
+    {
+      version: 1,
+      answers: { go: ({ value }: { value: unknown }) => value },
+    } as never,
+  ) as never
 }
 
 const treeOf = (body: Body, names: readonly string[], account: object = {}) =>

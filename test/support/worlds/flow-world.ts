@@ -22,6 +22,7 @@ export const flowWorld = async (
   const s = await simulated({ ...options, app: tree(workflows) })
   const world = {
     s,
+    tree,
     get flow() {
       return flow(s.app)
     },
