@@ -7,7 +7,7 @@ import { actorVerdicts, type RecordedTurn, turnVerdicts, type Verdict } from '..
 import { createSystem, type System } from '../../runtime/index.ts'
 import type { AppTree } from '../../supervisors/index.ts'
 import type { ReplayParts } from '../judging/rehearsed-run.ts'
-import { type Judged, RunJudge } from '../judging/run-judge.ts'
+import { type GivenRun, type Judged, RunJudge } from '../judging/run-judge.ts'
 import { workflowOf } from '../judging/stored-run.ts'
 import { Catalogue } from './catalogue.ts'
 import { DeclarationJudge, shownKind } from './declaration-judge.ts'
@@ -101,7 +101,7 @@ export class Rehearsal {
     for (const part of parts) this.#found.push(...this.#declarations.lackOfRun(part))
     const workflow = this.#catalogue.workflows.get(name)
     if (!workflow) return
-    const given = []
+    const given: GivenRun[] = []
     for (const { id, run } of parts) if (run && 'record' in run) given.push({ id, loaded: run })
     const judge = (): Promise<void> => this.#runs.judge(workflow, given)
     await (this.#draws?.watch(workflow, given, judge) ?? judge())
