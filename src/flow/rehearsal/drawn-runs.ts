@@ -1,7 +1,7 @@
 /**
  * Judges runs once more under other clocks and draws, if their bodies read any: a body that branches on
  * them fits its record now, and may not when its run wakes. The whole process gets these clocks, so only a
- * judge that has a process of its own does this. It is apart from `run-judge.ts`, which judges live
+ * judge that has its process for itself does this. It is apart from `run-judge.ts`, which judges live
  * instances, too.
  */
 import { type Draw, setDraws, type Verdict, yearsMs } from '../../actors/index.ts'
@@ -51,7 +51,7 @@ export class DrawnRuns {
     }
   }
 
-  /** What is found about each run under the draws of a seed, three years later with each. */
+  /** The findings about each run under the draws of a seed, three years later with each. */
   async #look(
     workflow: Workflow,
     runs: readonly GivenRun[],

@@ -1,6 +1,6 @@
 /**
  * Judges schedules by the schemas of a program: whether a workflow takes the time that its schedule gives. A
- * schedule with an input of its own gives what a schema has made before, which no schema parses again. It is
+ * schedule with its own input gives what a schema has made before, which no schema parses again. It is
  * apart from `declaration-judge.ts` because schemas are code of users.
  */
 import { readBody, type Verdict } from '../../actors/index.ts'

@@ -8,7 +8,7 @@ type Body = (ctx: Ctx<{ go: undefined }>) => Promise<unknown>
 
 const yearMs = 365 * 86_400_000
 
-/** The findings of a process of its own about a run at rest of this body, by the same body. */
+/** The findings, by a judge that has its process for itself, about a run at rest of this body, by the same body. */
 const judged = async (body: Body) => {
   const order = workflow('order', body)
   const w = await flowWorld([order])
