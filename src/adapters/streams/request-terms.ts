@@ -26,6 +26,25 @@ export const names = {
   producerReceived: 'Producer-Received-Seq',
 } as const
 
+/** An act of a request on a stream by itself. */
+export type StreamAct = 'read' | 'append' | 'create' | 'close' | 'delete' | 'fork'
+
+/** The methods of the acts. The source of a fork is named by the PUT of another stream. */
+const methods: Readonly<Record<StreamAct, readonly string[]>> = {
+  read: ['GET', 'HEAD'],
+  create: ['PUT'],
+  append: ['POST'],
+  close: ['POST'],
+  delete: ['DELETE'],
+  fork: [],
+}
+
+/** The answer 405, which names the methods that the acts allow (RFC 9110, 15.5.6). */
+export const notAllowed = (acts: readonly StreamAct[]): Response => {
+  const allowed = new Set(acts.flatMap((act) => methods[act]))
+  return new Response(null, { status: 405, headers: { Allow: [...allowed, 'OPTIONS'].join(', ') } })
+}
+
 /** The refusal of a request that the protocol does not allow. */
 export const malformed = (what: string): KeelsonError =>
   new KeelsonError('INVALID_ARGUMENT', what, { details: { path: 'request' } })

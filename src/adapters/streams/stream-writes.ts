@@ -21,8 +21,10 @@ import {
   malformed,
   messagesIn,
   names,
+  notAllowed,
   orderIn,
   producerIn,
+  type StreamAct,
 } from './request-terms.ts'
 import { endOf, headersOf } from './stream-reads.ts'
 
@@ -122,14 +124,14 @@ export const appended = async (
   owner: string,
   head: StreamHead,
   request: Request,
-  mayAppend: boolean,
+  acts: readonly StreamAct[],
 ): Promise<Response> => {
   const { headers } = request
   const closes = closesIn(headers)
   const producer = producerIn(headers)
   const order = orderIn(headers)
   const body = await bodyOf(request)
-  if (body.length > 0 && !mayAppend) return said(405)
+  if (body.length > 0 && !acts.includes('append')) return notAllowed(acts)
   const contentType = contentTypeOf(head)
   const messages = body.length === 0 ? [] : checkedMessages(headers, body, contentType)
   if (messages.length === 0 && (body.length > 0 || !closes)) throw malformed('the body is empty')

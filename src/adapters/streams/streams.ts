@@ -26,7 +26,16 @@ import { invalidArgument, isKeelsonError } from '../../errors.ts'
 import { noOptions } from '../../own-names.ts'
 import { streamOwner } from '../../storage/index.ts'
 import { answeredBy } from './node-bridge.ts'
-import { closesIn, forkIn, malformed, names, readTermsIn, statusOf } from './request-terms.ts'
+import {
+  closesIn,
+  forkIn,
+  malformed,
+  names,
+  notAllowed,
+  readTermsIn,
+  type StreamAct,
+  statusOf,
+} from './request-terms.ts'
 import {
   caughtUp,
   type Events,
@@ -39,8 +48,7 @@ import {
 } from './stream-reads.ts'
 import { appended, type ForkSource, made } from './stream-writes.ts'
 
-/** An act of a request on a stream by itself. */
-export type StreamAct = 'read' | 'append' | 'create' | 'close' | 'delete' | 'fork'
+export type { StreamAct } from './request-terms.ts'
 
 /** The stream that a request means. */
 export interface ServedStream {
@@ -217,15 +225,14 @@ const routed = async (
   if (!meant) return said(404)
   const { owner, acts, isActors } = meant
   const act = actOf(request)
-  if (!act || !acts.includes(act)) return said(405)
+  if (!act || !acts.includes(act)) return notAllowed(acts)
   if (request.method === 'PUT') {
     const from = await sourceIn(terms, request)
     return from instanceof Response ? from : made(raw, owner, request, from)
   }
   const present = await raw.head(owner)
   if (present?.terms?.isDeleted) return said(410)
-  if (request.method === 'POST' && present)
-    return appended(raw, owner, present, request, acts.includes('append'))
+  if (request.method === 'POST' && present) return appended(raw, owner, present, request, acts)
   if (request.method === 'DELETE' && present) return said((await raw.delete(owner)) ? 204 : 404)
   const head = present ?? (isActors ? notBegun : undefined)
   if (!head) return said(404)

@@ -84,6 +84,8 @@ test('a request does what the callback allows, by default nothing but reading', 
     await get('a', { method: 'PATCH' }),
   ]
   expect(done.map(statusOf)).toEqual([405, 405, 405, 405, 405])
+  const allowed = done.map(({ headers }) => headers.get('Allow'))
+  expect(new Set(allowed)).toEqual(new Set(['GET, HEAD, OPTIONS']))
   expect(await (await get('a')).json()).toEqual([1])
 })
 
