@@ -247,8 +247,7 @@ export const tools: Readonly<Record<string, Tool>> = {
     {
       kind: entity.kind,
       only: word('Only those in this trouble.', ['blocked', 'failing', 'parked', 'overdue']),
-      field: text('An index field, with `value`.'),
-      value: text('The value of the index field.'),
+      where: text('Only those with these index fields: `customer=c-7, status=open`.'),
       ...cursor,
     },
   ),

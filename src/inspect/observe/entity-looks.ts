@@ -11,6 +11,7 @@ import { kindsAnywhere } from '../answers/member-looks.ts'
 import { nextTurn, processAt } from '../answers/process-pages.ts'
 import { troubledAnywhere, troubleWords } from '../answers/troubled-entities.ts'
 import { lineText, shortText } from '../text/shown-text.ts'
+import { entityWhereIn } from '../text/where-text.ts'
 import { machineShown, withDrawing } from './machine-shown.ts'
 import { given, optionalText, type Query, textIn, wordIn } from './questions.ts'
 import { runningStep } from './running-handlers.ts'
@@ -18,6 +19,8 @@ import { fitting, redactedTree, shownTree } from './value-trees.ts'
 
 const pageRows = 100
 const pageReads = 20
+/** A page of several conditions may have no entity, and looks at many. */
+const pagesMax = 10
 const lineMax = 160
 const fieldsMax = 50
 const pendingMax = 100
@@ -78,10 +81,12 @@ export const kindShown = async (app: App, query: Query): Promise<KindPage> => {
   const only = wordIn(query, 'only', troubleWords)
   if (only !== undefined) return { rows: await troubledAnywhere(app, handle.kind, only) }
   const field = optionalText(query, 'field')
-  const where =
-    field === undefined ? {} : { where: { [field]: fieldValue(textIn(query, 'value')) } }
+  const one = field === undefined ? {} : { [field]: fieldValue(textIn(query, 'value')) }
+  const all = { ...one, ...entityWhereIn(optionalText(query, 'where') ?? '') }
+  const where = Object.keys(all).length === 0 ? {} : { where: all }
   const rows: KindPage['rows'][number][] = []
   let cursor = optionalText(query, 'cursor')
+  let pagesLeft = pagesMax
   do {
     const of = { ...where, limit: pageReads, ...(cursor && { cursor }) }
     const page = await handle.page(of as object)
@@ -97,7 +102,8 @@ export const kindShown = async (app: App, query: Query): Promise<KindPage> => {
     }
     cursor = page.cursor
     await nextTurn(app.system)
-  } while (cursor !== undefined && rows.length < pageRows)
+    pagesLeft--
+  } while (cursor !== undefined && rows.length < pageRows && pagesLeft > 0)
   return { rows, ...(cursor !== undefined && { cursor }) }
 }
 

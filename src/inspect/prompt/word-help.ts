@@ -136,7 +136,7 @@ const entityMethods = [
     'its turns that took effect; two compared',
   ],
   ['stream(id, name)', 'a stream that its turns write: read, page, head'],
-  ['watch({ from })', 'durable turns: for await (const turn of …watch())'],
+  ['watch({ where, from })', 'durable turns: for await (const turn of …watch())'],
   ['count(), counts(field)', 'how many there are, and by each value of an index field'],
   ['alarms({ before, limit })', 'the alarms that are set, the soonest first'],
   ['blocked(), unblock(id)', 'the ones that cannot continue; lets one try again'],

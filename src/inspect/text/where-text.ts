@@ -1,4 +1,4 @@
-/** The conditions of a list of runs as a person writes them: `customer=c-7, tier=2, status=failed`. Pure. */
+/** The conditions of a list as a person writes them: `customer=c-7, tier=2, status=failed`. Pure. */
 import { invalidArgument } from '../../errors.ts'
 import type { Where } from '../../flow/index.ts'
 
@@ -6,10 +6,19 @@ import type { Where } from '../../flow/index.ts'
 const condition = /\s*([\w.-]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^\s,"]+)\s*(?:,|$|(?<=\s))/y
 
 /**
- * The conditions in a text. `2`, `true` and `false` are no texts, and `"2"` is one.
+ * The conditions of a list of runs in a text. `2`, `true` and `false` are no texts, and `"2"` is one.
  * @throws KeelsonError `INVALID_ARGUMENT`
  */
-export const whereIn = (text: string): Where => {
+export const whereIn = (text: string): Where => conditionsIn(text, plainValue) as Where
+
+/** As `whereIn`, of a list of entities, whose fields may be `null`, too. */
+export const entityWhereIn = (text: string): Readonly<Record<string, unknown>> =>
+  conditionsIn(text, (value) => (value === 'null' ? null : plainValue(value)))
+
+const conditionsIn = (
+  text: string,
+  valueIn: (text: string) => unknown,
+): Readonly<Record<string, unknown>> => {
   const found: (readonly [string, unknown])[] = []
   condition.lastIndex = 0
   for (let end = 0; end < text.trimEnd().length; end = condition.lastIndex) {
@@ -18,10 +27,10 @@ export const whereIn = (text: string): Where => {
       throw invalidArgument('where', 'conditions such as customer=c-7, status=failed', text)
     found.push([name, valueIn(value)])
   }
-  return Object.fromEntries(found) as Where
+  return Object.fromEntries(found)
 }
 
-const valueIn = (text: string): unknown => {
+const plainValue = (text: string): unknown => {
   if (!/^(?:".*"|true|false|-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)$/is.test(text)) return text
   try {
     return JSON.parse(text)

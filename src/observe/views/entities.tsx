@@ -129,9 +129,9 @@ export const KindView = ({
 }) => {
   const { header } = usePage()
   const [kind = ''] = route.parts
-  const { only, field, value } = route.query
+  const { only, field, value, where } = route.query
   const known = data.kinds.find((each) => each.kind === kind)
-  const asked = { kind, only, field, value } as { kind: string; only?: 'blocked' }
+  const asked = { kind, only, field, value, where } as { kind: string; only?: 'blocked' }
   const pages = usePages('kind', asked)
   return (
     <>
@@ -172,16 +172,20 @@ export const KindView = ({
   )
 }
 
-/** Asks for entities by a field of their index. */
+/** Asks for entities by fields of their index. */
 const ByIndex = ({ kind, route }: { kind: Kind; route: Route }) => {
   const [field, setField] = useState(route.query.field ?? kind.fields[0] ?? '')
   const [value, setValue] = useState(route.query.value ?? '')
+  const [where, setWhere] = useState(route.query.where ?? '')
   return (
     <form
       class="acts"
       onSubmit={(event) => {
         event.preventDefault()
-        location.hash = addressOf('kind', [kind.kind], value === '' ? {} : { field, value })
+        location.hash = addressOf('kind', [kind.kind], {
+          ...(value !== '' && { field, value }),
+          ...(where !== '' && { where }),
+        })
       }}
     >
       <select
@@ -202,6 +206,14 @@ const ByIndex = ({ kind, route }: { kind: Kind; route: Route }) => {
         value={value}
         onInput={(event) => setValue(event.currentTarget.value)}
       />
+      <input
+        type="search"
+        placeholder="and status=open"
+        aria-label="Further conditions"
+        value={where}
+        onInput={(event) => setWhere(event.currentTarget.value)}
+      />
+      <input type="submit" hidden />
     </form>
   )
 }

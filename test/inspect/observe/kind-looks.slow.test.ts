@@ -1,11 +1,21 @@
 /** The kinds of the page: how many actors of each are in trouble, and the list of each trouble. */
 import { expect, onTestFinished, test } from 'vitest'
 import { flows, workflow } from '../../../src/flow/index.ts'
-import { call, type DurableServer, entity, noReply, reply, supervisor } from '../../../src/index.ts'
+import {
+  call,
+  type DurableServer,
+  entity,
+  noReply,
+  ok,
+  reply,
+  supervisor,
+} from '../../../src/index.ts'
 import { Observer } from '../../../src/inspect/observe/observer.ts'
 import type { Flows, Kind, KindPage } from '../../../src/observe/index.ts'
 import { FolderMembers } from '../../support/worlds/folder-members.ts'
 import { simulated } from '../../support/worlds/simulated-instance.ts'
+
+type Order = { readonly customer: string; readonly status: string }
 
 type Messages = {
   calls: { charge: () => void; wake: (inMs: number) => void }
@@ -115,4 +125,28 @@ test('a member of a folder shows the actors and schedules of all members', async
       schedules: { rows: [] },
     })
   }
+})
+
+test('the list of a kind takes several fields of its index, and one of them alone', async () => {
+  const server: DurableServer<{ calls: { end: () => void } }, Order> = {
+    init: (id) => ok({ customer: `c-${Number(id) % 2}`, status: 'open' }),
+    calls: { end: (state) => reply(undefined, { ...state, status: 'done' }) },
+    index: ({ customer, status }) => ({ customer, status }),
+  }
+  const orders = entity('order', server)
+  const s = await simulated({ app: supervisor('app', {}, [orders]) })
+  const observer = new Observer(s.app, { isWriting: false, user: 'ann' })
+  onTestFinished(() => observer.end())
+  const listed = async (query: object): Promise<readonly string[]> => {
+    const question = { id: 1, look: 'kind' as const, query: { kind: 'order', ...query } }
+    const answered = await s.during(observer.answer(question))
+    return (answered as { answer: { data: KindPage } }).answer.data.rows.map(({ id }) => id)
+  }
+  const { entity: of } = s.app
+  await s.during(Promise.all(['1', '2', '3'].map((id) => call(of(orders).ref(id), 'end'))))
+  await s.during(call(of(orders).ref('3'), 'end'))
+  expect(await listed({ field: 'customer', value: 'c-1' })).toEqual(['1', '3'])
+  expect(await listed({ where: 'customer=c-1, status=done' })).toEqual(['1', '3'])
+  expect(await listed({ field: 'status', value: 'done', where: 'customer=c-0' })).toEqual(['2'])
+  expect(await listed({ where: 'customer=c-0, status=open' })).toEqual([])
 })

@@ -1,6 +1,6 @@
 /** Conditions of a list of runs, as a person writes them. */
 import { expect, test } from 'vitest'
-import { whereIn } from '../../../src/inspect/text/where-text.ts'
+import { entityWhereIn, whereIn } from '../../../src/inspect/text/where-text.ts'
 
 test.each([
   ['', {}],
@@ -20,3 +20,12 @@ test.each(['customer', 'customer=', '=c', 'customer="c', 'a=1,,b=2', ','])(
     expect(() => whereIn(text)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
   },
 )
+
+test('a field of an entity may be null, and a text of that name is written as one', () => {
+  const text = 'owner=null, name="null", __proto__=1'
+  expect(Object.entries(entityWhereIn(text))).toEqual([
+    ['owner', null],
+    ['name', 'null'],
+    ['__proto__', 1],
+  ])
+})

@@ -13,18 +13,46 @@ export const indexFaults = (app: App, kind: ReturnType<typeof ledgers>): readonl
   const born = handle
     .list()
     .entries.map(({ id, state }) => ({ id, fields: fieldsOf(state as Ledger) }))
-  return (['count', 'written'] as const).flatMap((field) => {
+  return [
+    ...bothFaults(app, kind, born),
+    ...(['count', 'written'] as const).flatMap((field) => {
+      const expected = born
+        .sort((a, b) => a.fields[field] - b.fields[field] || (a.id < b.id ? -1 : 1))
+        .map(({ id, fields }) => `${id} ${fields[field]}`)
+      const values = new Set(born.map(({ fields }) => fields[field]))
+      const found = [...values].flatMap((value) =>
+        handle.list({ where: { [field]: value } }).entries.map(({ id }) => `${id} ${value}`),
+      )
+      const all = handle.list({ where: { [field]: { gte: 0 } } }).entries.map(({ id }) => id)
+      const isRight = `${found}` === `${expected}` && all.length === expected.length
+      const faults = isRight ? [] : [`${field} has ${all}: ${found}, and states say ${expected}`]
+      return [...faults, ...counterFaults(app, field, born)]
+    }),
+  ]
+}
+
+/** A list by both fields has the entities whose states have both values, and a page of one at a time has. */
+const bothFaults = (app: App, kind: ReturnType<typeof ledgers>, born: Born): readonly string[] => {
+  const handle = app.entity<unknown, Ledger>(kind.id)
+  const pairs = new Map(born.map(({ fields }) => [`${fields.count} ${fields.written}`, fields]))
+  return [...pairs.values()].flatMap(({ count, written }) => {
     const expected = born
-      .sort((a, b) => a.fields[field] - b.fields[field] || (a.id < b.id ? -1 : 1))
-      .map(({ id, fields }) => `${id} ${fields[field]}`)
-    const values = new Set(born.map(({ fields }) => fields[field]))
-    const found = [...values].flatMap((value) =>
-      handle.list({ where: { [field]: value } }).entries.map(({ id }) => `${id} ${value}`),
-    )
-    const all = handle.list({ where: { [field]: { gte: 0 } } }).entries.map(({ id }) => id)
-    const isRight = `${found}` === `${expected}` && all.length === expected.length
-    const faults = isRight ? [] : [`${field} has ${all}: ${found}, and states say ${expected}`]
-    return [...faults, ...counterFaults(app, field, born)]
+      .filter(({ fields }) => fields.count === count && fields.written === written)
+      .map(({ id }) => id)
+      .sort()
+    const found: string[] = []
+    for (let cursor: string | undefined, isLast = false; !isLast; ) {
+      const where = { count, written: { gte: written, lte: written } }
+      const page = handle.list({ where, limit: 1, ...(cursor && { cursor }) })
+      found.push(...page.entries.map(({ id }) => id))
+      cursor = page.cursor
+      isLast = page.exhausted
+    }
+    const all = handle.list({ where: { written, count } }).entries.map(({ id }) => id)
+    const isRight = `${found}` === `${expected}` && `${all}` === `${expected}`
+    return isRight
+      ? []
+      : [`count ${count} and written ${written} find ${found} and ${all}: ${expected}`]
   })
 }
 
