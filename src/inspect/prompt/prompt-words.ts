@@ -121,10 +121,11 @@ const wordsUnlessSilent = (
   words: Readonly<Record<string, (...given: never[]) => unknown>>,
 ): PromptWords =>
   Object.fromEntries(
-    Object.entries(words).map(([name, word]) => [
-      name,
-      waiting(app, `${name}()`, word as (...given: unknown[]) => unknown),
-    ]),
+    Object.entries(words).map(([name, word]) => {
+      const waits = waiting(app, `${name}()`, word as (...given: unknown[]) => unknown)
+      // A word that is not called is printed with its name.
+      return [name, Object.defineProperty(waits, 'name', { value: name })]
+    }),
   )
 
 /** The store, which waits for no member that does not answer. */
