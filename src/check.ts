@@ -138,6 +138,12 @@ export const orInfinite = (check: Check<number>): Check<number> =>
     { expected: `${check.expected}, or Infinity` },
   )
 
+/** A signal with which a caller gives something up. */
+export const abortSignal: Check<AbortSignal> = that(
+  'an AbortSignal',
+  (found) => found instanceof AbortSignal,
+)
+
 /** Any value, which something else checks. */
 export const anything: Check = (found) => found
 

@@ -57,17 +57,11 @@ export type {
   Unread,
   WatchFilter,
 } from './looks/listing.ts'
-export type {
-  BatchJob,
-  BatchTry,
-  JobOutcome,
-  JobOutcomes,
-  QueueBatch,
-} from './queue/job-batch.ts'
+export type { BatchTry, JobOutcome, JobOutcomes, QueueBatch } from './queue/job-batch.ts'
 export type { DrainOptions, JobHandle, JobUpdate, RemovedJob } from './queue/job-handle.ts'
 export type { JobEntry, JobLook, JobsOptions, JobsPage } from './queue/job-look.ts'
 export type { AddedJob, DeadJob, DeadOptions, DeadPage, JobOptions } from './queue/queue-handle.ts'
-export type { JobTry } from './queue/queue-job.ts'
+export type { BatchJob, JobTry } from './queue/queue-job.ts'
 export type {
   OverdueJob,
   QueueEvents,
@@ -122,6 +116,6 @@ export type {
 } from './runs/body.ts'
 export type { FlowEvents, RunFacts } from './runs/events.ts'
 export type { RunEnd } from './runs/messages.ts'
-export type { FlowPart } from './runs/parts.ts'
+export type { EndOptions, FlowPart } from './runs/parts.ts'
 export type { OperationKind, RunStatus } from './runs/record.ts'
 export type { Missed, Overlap, Scheduled, ScheduleOptions } from './schedule/schedule-plan.ts'

@@ -29,7 +29,7 @@ export {
 export { NameWaits } from './names/name-waits.ts'
 export { asPart } from './names/parts.ts'
 export { isVia, type Via } from './names/via.ts'
-export { guardedAbort } from './process/abort-waits.ts'
+export { guardedAbort, whenRead } from './process/abort-waits.ts'
 export type { Behaviour } from './process/behaviour.ts'
 export type { CallOptions, PositionOption } from './process/call-options.ts'
 export { crashText } from './process/crash-report.ts'

@@ -5,7 +5,7 @@
  * one turn that follows the row it was read from, and a run that is cut off leaves some rows for
  * the next one.
  */
-import { listener, object, optional, that } from '../../check.ts'
+import { abortSignal, listener, object, optional } from '../../check.ts'
 import { isGone, isKeelsonError, type KeelsonError, keptError } from '../../errors.ts'
 import { call, type Ref, TimeSlice } from '../../runtime/index.ts'
 import {
@@ -44,7 +44,7 @@ export type MigrationProgress = MigrationReport & {
 /** The check of `MigrationOptions`. */
 export const migrationOptions = object({
   onProgress: listener<MigrationProgress>(),
-  signal: optional(that<AbortSignal>('an AbortSignal', (found) => found instanceof AbortSignal)),
+  signal: optional(abortSignal),
 })
 
 /** The options of a migration. */

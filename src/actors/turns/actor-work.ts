@@ -117,6 +117,7 @@ export class ActorWork {
   /** The work that was still running at the deadline and has not settled since, with its pieces. */
   readonly #late = new Map<Work, readonly string[]>()
   readonly #lapsing = new Set<(reason: KeelsonError) => void>()
+  readonly #onClosing = new Set<() => void>()
   /** Why the lease of this process has lapsed, until it is renewed. */
   #lapsed: KeelsonError | undefined
   #onIdle: (() => void) | undefined
@@ -287,6 +288,16 @@ export class ActorWork {
     this.#lapsed = undefined
   }
 
+  /**
+   * Calls `hear` when the instance closes; at once, if it does. Returns the function that forgets it.
+   * Work may wait for something that comes only after the next start, and the close waits for the work.
+   */
+  whenCloses(hear: () => void): () => void {
+    if (this.#isClosing()) hear()
+    else this.#onClosing.add(hear)
+    return () => this.#onClosing.delete(hear)
+  }
+
   /** Whether work of such an actor runs. It is asked to end, as at a close. */
   closes(isLeaving: (actor: string) => boolean): boolean {
     const work = [...this.#running].filter(({ actor }) => isLeaving(actor))
@@ -300,6 +311,7 @@ export class ActorWork {
       this.#onIdle = resolve
     })
     for (const work of this.#running) work.close()
+    for (const hear of [...this.#onClosing]) hear()
     this.#cancelLook?.()
     return this.#running.size === 0 ? Promise.resolve() : idle
   }

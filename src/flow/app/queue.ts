@@ -8,14 +8,19 @@ import { durableActors } from '../../supervisors/index.ts'
 import { waitingOf } from '../looks/listing.ts'
 import {
   type BatchHandler,
-  type BatchJob,
   type BatchTry,
   endsOfBatch,
   type JobOutcomes,
   type QueueBatch,
 } from '../queue/job-batch.ts'
 import { queueSpecs } from '../queue/queue-entity.ts'
-import { endsOfOne, type JobTry, type RunningTry } from '../queue/queue-job.ts'
+import {
+  type BatchJob,
+  endsOfOne,
+  GivenAlone,
+  type JobTry,
+  type RunningTry,
+} from '../queue/queue-job.ts'
 import {
   declaredQueue,
   type Queue,
@@ -101,7 +106,7 @@ export function queue(name: string, ...given: readonly unknown[]): Queue<never> 
     const isBatched = (options as Partial<QueueBatch>).batch !== undefined
     const call = isBatched
       ? batchCall(name, handler as BatchHandler)
-      : callOf(ofJobs(name, handler as JobHandler))
+      : callOf(ofJobs(name, handler as (job: unknown, attempt: JobTry) => unknown))
     return queueOf(queueTerms(name, 'jobs', call, options), { takesRuns: false })
   }
   const isWorkflow = (handler as Workflow | undefined)?.sort === 'workflow'
@@ -150,9 +155,11 @@ const batchCall =
 
 /** The handler of a queue, which gets no run. */
 const ofJobs =
-  (queue: string, handler: JobHandler): JobHandler =>
-  (job, attempt) =>
-    unlessRun(queue, job, attempt)?.then(() => handler(job, attempt)) ?? handler(job, attempt)
+  (queue: string, handler: (job: unknown, attempt: JobTry) => unknown): JobHandler =>
+  (job, attempt) => {
+    const given = new GivenAlone(attempt)
+    return unlessRun(queue, job, attempt)?.then(() => handler(job, given)) ?? handler(job, given)
+  }
 
 /** Refuses a run: an earlier program may have had the queue without a handler. `undefined`: it is none. */
 const unlessRun = (queue: string, job: unknown, attempt: RunningTry): Promise<void> | undefined => {

@@ -26,7 +26,14 @@ import {
   updateOptions,
   workflowOf,
 } from '../runs/options.ts'
-import { answerOf, declaredPart, entitiesOf, failure } from '../runs/parts.ts'
+import {
+  answerOf,
+  declaredPart,
+  type EndOptions,
+  entitiesOf,
+  failure,
+  lastingAnswer,
+} from '../runs/parts.ts'
 import type { RunState, RunStatus } from '../runs/record.ts'
 import { notNow } from '../runs/turns.ts'
 import { copied, hashOf, type Input, ifStorable, parsedInput } from '../runs/values.ts'
@@ -60,9 +67,10 @@ export interface Handle<O = unknown, S = never, Q = unknown, U = unknown> {
    * The output of the run. Waits for its end.
    * @throws KeelsonError `FAILED` or `CANCELLED`, with the error of the run as `cause`; `BLOCKED` if
    * it cannot go on; `CONFLICT` if it has not begun; `TIMEOUT` after `timeoutMs`, 30,000 by default,
-   * `CLOSED` at a close and `EXITED` if the process of the run ends: the run goes on
+   * the reason of `signal` when that aborts, `CLOSED` as soon as this instance closes, and `EXITED` if
+   * the process of the run ends: the run goes on
    */
-  result(options?: { readonly timeoutMs?: number }): Promise<O>
+  result(options?: EndOptions): Promise<O>
   /**
    * Sends a signal, and answers when it is durable. A second one with the same `id` changes nothing,
    * and is answered after the end of the run too.
@@ -83,12 +91,13 @@ export interface Handle<O = unknown, S = never, Q = unknown, U = unknown> {
    * @throws KeelsonError the error of the handler; `FAILED`, `CANCELLED` or `BLOCKED` if the run gets
    * there before it answers; `CONFLICT` if it has ended, or has not begun, or its body completed or
    * began again before it answered, or it has another update with this `id`; `BUSY` with 1,000 unread signals and updates; `TOO_LARGE` for
-   * more than 1 MiB; `TIMEOUT` after `timeoutMs`, 30,000 by default; `CLOSED`, `EXITED`
+   * more than 1 MiB; `TIMEOUT` after `timeoutMs`, 30,000 by default; the reason of `signal`; `CLOSED`,
+   * `EXITED`
    */
   update<N extends keyof U & string>(
     name: N,
     value: UpdateValue<U[N]>,
-    options?: { readonly id?: string; readonly timeoutMs?: number },
+    options?: EndOptions & { readonly id?: string },
   ): Promise<Answer<U[N]>>
   /**
    * Cancels the run, and answers when that is durable. No new step begins; the steps that the body
@@ -128,11 +137,11 @@ export const runHandle = <I, O, S, Q, U>(
     id,
     repeated,
     result: async (options = noOptions, ...surplus: []) => {
-      exactly('result({ timeoutMs })', surplus)
-      const { timeoutMs } = resultOptions(options, argument('', 'a result'))
-      const asked = (): Promise<RunEnd> =>
-        answerOf(app, run, call(ref, 'result', undefined, { timeoutMs }), 'has not ended')
-      const end = left ?? (await asked())
+      exactly('result({ timeoutMs, signal })', surplus)
+      const { timeoutMs, signal } = resultOptions(options, argument('', 'a result'))
+      const asked = (signal: AbortSignal): Promise<RunEnd> =>
+        answerOf(app, run, call(ref, 'result', undefined, { timeoutMs, signal }), 'has not ended')
+      const end = left ?? (await lastingAnswer(app, run, signal, asked))
       // The value is the caller's: the next result has another copy.
       left = undefined
       if (end.status === 'completed') return end.output as O
@@ -149,8 +158,8 @@ export const runHandle = <I, O, S, Q, U>(
       return answerOf(app, run, call(ref, 'cancel', request))
     },
     update: async (name, value, options = noOptions, ...surplus: []) => {
-      exactly('update(name, value, { id, timeoutMs })', surplus)
-      const { timeoutMs, ...others } = updateOptions(options, argument('', 'an update'))
+      exactly('update(name, value, { id, timeoutMs, signal })', surplus)
+      const { timeoutMs, signal, ...others } = updateOptions(options, argument('', 'an update'))
       const checked = keyText(name, argument('name'))
       const of = `the update ${checked}`
       const { check, input } = ownOf(optionsOf(app, type)?.updates ?? {}, checked) ?? {}
@@ -159,8 +168,11 @@ export const runHandle = <I, O, S, Q, U>(
         input && others.id !== undefined ? ifStorable(() => hashOf({ name, value }, of)) : undefined
       const request = { name: checked, value: sent, ...others, ...(hash && { hash }) }
       await check?.(sent as never)
-      const asked = call(ref, 'update', request as SignalRequest, { timeoutMs })
-      const answer = await answerOf(app, run, asked, 'has not answered the update')
+      const asked = (signal: AbortSignal) => {
+        const answer = call(ref, 'update', request as SignalRequest, { timeoutMs, signal })
+        return answerOf(app, run, answer, 'has not answered the update')
+      }
+      const answer = await lastingAnswer(app, run, signal, asked)
       if (answer.kind === 'ok') return answer.value as never
       if (answer.kind === 'error') throw errorOf(answer.error)
       const { end } = answer

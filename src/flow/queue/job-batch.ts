@@ -5,13 +5,13 @@
  */
 import { invalidArgument } from '../../errors.ts'
 import { ownOf } from '../../own-names.ts'
-import { type AppContext, guardedAbort } from '../../runtime/index.ts'
+import { type AppContext, guardedAbort, whenRead } from '../../runtime/index.ts'
 import type { Duration } from '../runs/body.ts'
 import {
+  type BatchJob,
   doneTry,
   failedTry,
-  inputOfTry,
-  type JobTry,
+  GivenInBatch,
   type RunningTry,
   type TryEnd,
 } from './queue-job.ts'
@@ -24,13 +24,6 @@ export type QueueBatch = {
     /** How long a batch that is not full waits for more jobs after its first one; 0 by default. */
     readonly waitMs?: Duration
   }
-}
-
-/** A job `J` of a batch. Its `key`, `attempt` and `signal` are those of its try. */
-export type BatchJob<J = unknown> = Omit<JobTry, 'app'> & {
-  readonly id: string
-  /** The value that was added. */
-  readonly input: J
 }
 
 /** A call of the handler of a queue with batches. */
@@ -55,26 +48,11 @@ export type JobOutcomes<R = unknown> = readonly JobOutcome<R>[] | undefined
 /** Calls the handler with the jobs of tries. */
 export type BatchHandler = (jobs: readonly BatchJob[], batch: BatchTry) => unknown
 
-/** A job as its handler gets it. Members that most handlers never read are made when they are read. */
-const batchJob = (job: RunningTry): BatchJob => ({
-  id: String(job.claim.number),
-  input: inputOfTry(job),
-  key: job.key,
-  attempt: job.attempt,
-  get signal() {
-    return job.signal
-  },
-  get progress() {
-    return job.progress
-  },
-  get log() {
-    return job.log
-  },
-})
-
 /** A call with the jobs of these tries. */
 class BatchCall implements BatchTry {
+  static readonly #signal = whenRead((call: BatchCall) => call.#abort().signal)
   readonly app: AppContext
+  declare readonly signal: AbortSignal
   readonly #abort: () => AbortController
   #made: AbortController | undefined
 
@@ -90,11 +68,7 @@ class BatchCall implements BatchTry {
       if (--left === 0) this.#abort().abort(reason)
     }
     for (const job of [first, ...others]) job.onAbort = onAbort
-  }
-
-  /** Most handlers never look at it. */
-  get signal(): AbortSignal {
-    return this.#abort().signal
+    Object.defineProperty(this, 'signal', BatchCall.#signal)
   }
 }
 
@@ -117,7 +91,7 @@ export const endsOfBatch = async (
       refused.push(failedTry(job, thrown))
     }
     try {
-      const given = batchJob(job)
+      const given = new GivenInBatch(job)
       jobs.set(job, given)
       const waits = mayRun(given.input, job)?.catch(refuses)
       if (waits !== undefined) asked.push(waits)

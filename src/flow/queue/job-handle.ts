@@ -9,6 +9,7 @@ import type { JobState } from '../book/queue-types.ts'
 import type { DrainRequest } from '../book/removals.ts'
 import type { Duration } from '../runs/body.ts'
 import { delay, exactly, priority, resultOptions, shortText } from '../runs/options.ts'
+import { answerOf, type EndOptions, lastingAnswer } from '../runs/parts.ts'
 import { copied } from '../runs/values.ts'
 import type { JobLook } from './job-look.ts'
 import { askQueue, jobNumber, queueRef, retryJob } from './queue-handle.ts'
@@ -39,9 +40,10 @@ export interface JobHandle<J = unknown, R = unknown> {
    * @throws KeelsonError `FAILED` if the job is dead, with its error as `cause`; `CANCELLED` if it was
    * removed; `CONFLICT` if there is no such job, or nothing is kept of its end; `INVALID_ARGUMENT`
    * for a value that cannot be copied; `CORRUPT`; `TIMEOUT` after `timeoutMs`, 30,000 by default;
-   * `CLOSED` and `EXITED` if the process of the queue ends: the job goes on
+   * the reason of `signal` when that aborts; `CLOSED` when this instance closes, at once unless a
+   * handler runs the job, and `EXITED` if the process of the queue ends: the job goes on
    */
-  result(options?: { readonly timeoutMs?: number }): Promise<R>
+  result(options?: EndOptions): Promise<R>
   /**
    * Removes the job, and answers when that is durable: it has no further try, and its `unique` text
    * is free. If it runs, the `signal` of its try aborts with `CANCELLED`, its place is free, and what
@@ -88,11 +90,17 @@ export const jobHandle = <J, R, K>(
       return askQueue(app, queue, (ref) => call(ref, 'job', number)) as never
     },
     result: async (options = noOptions, ...surplus: []) => {
-      exactly('result({ timeoutMs })', surplus)
-      const { timeoutMs } = resultOptions(options, argument('', 'a result'))
-      const asked = askQueue(app, queue, (ref) => call(ref, 'result', number, { timeoutMs }))
+      exactly('result({ timeoutMs, signal })', surplus)
+      const { timeoutMs, signal } = resultOptions(options, argument('', 'a result'))
+      const ref = queueRef(app, queue)
+      const asked = (signal: AbortSignal) =>
+        answerOf(app, { queue: queue.name }, call(ref, 'result', number, { timeoutMs, signal }))
+      // A close waits for handlers, not for runs.
+      const runs = async () =>
+        queue.starts === undefined && (await call(ref, 'job', number))?.state === 'running'
+      const result = await lastingAnswer(app, { queue: queue.name }, signal, asked, runs)
       // Others may wait for the same value, and its handler may have it still.
-      return copied((await asked) as R, 'the result')
+      return copied(result as R, 'the result')
     },
     remove: async (...surplus: []) => {
       exactly('remove()', surplus)

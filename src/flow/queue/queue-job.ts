@@ -1,7 +1,13 @@
-/** One try of a job: the job runs in it, or ignores its end. And that end. */
+/** One try of a job: the job runs in it, or ignores its end. The arguments of its handler, and that end. */
 import { argument, text } from '../../check.ts'
 import { isMissing, KeelsonError, type KeptError } from '../../errors.ts'
-import { type AppContext, guardedAbort, type Logger, type Traced } from '../../runtime/index.ts'
+import {
+  type AppContext,
+  guardedAbort,
+  type Logger,
+  type Traced,
+  whenRead,
+} from '../../runtime/index.ts'
 import { decodeValue } from '../../storage/index.ts'
 import { logLinesMax } from '../book/queue-rows.ts'
 import type { Claim } from '../book/queue-types.ts'
@@ -23,11 +29,18 @@ export type JobTry = Try & {
   readonly log: (line: string) => void
 }
 
+/** A job `J` of a batch. Its `key`, `attempt` and `signal` are those of its try. */
+export type BatchJob<J = unknown> = Omit<JobTry, 'app'> & {
+  readonly id: string
+  /** The value that was added. */
+  readonly input: J
+}
+
 /** The most characters of a line of a log. */
 const lineMax = 1_000
 
 /** The try of a claim. Words of a handler after its end count for nothing. */
-export class RunningTry implements JobTry {
+export class RunningTry {
   readonly app: AppContext
   readonly key: string
   readonly claim: Claim
@@ -92,18 +105,15 @@ export class RunningTry implements JobTry {
     return this.#abort
   }
 
-  /** Made when it is read: most handlers never do, and others take it apart from the try. */
-  get progress(): (value: unknown) => void {
-    return (value) => {
-      this.shown = progressOf(value)
-    }
+  /** @throws KeelsonError as `JobTry.progress` */
+  shows(value: unknown): void {
+    this.shown = progressOf(value)
   }
 
-  get log(): (line: string) => void {
-    return (line) => {
-      const checked = text(line, argument('line')).slice(0, lineMax).toWellFormed()
-      if (!this.hasEnded) this.lines = [...this.lines, checked].slice(-logLinesMax)
-    }
+  /** @throws KeelsonError as `JobTry.log` */
+  logs(line: unknown): void {
+    const checked = text(line, argument('line')).slice(0, lineMax).toWellFormed()
+    if (!this.hasEnded) this.lines = [...this.lines, checked].slice(-logLinesMax)
   }
 
   /** Its handler begins, or its run has answered: that runs, or has. */
@@ -124,6 +134,48 @@ export class RunningTry implements JobTry {
     if (this.signal.aborted) return
     this.#aborting.abort(reason)
     this.onAbort?.(reason)
+  }
+}
+
+/** The members of a try that every handler gets. Each member is its own: a handler may take them apart. */
+class GivenTry {
+  static readonly #signal = whenRead((given: GivenTry) => given.#job.signal)
+  readonly key: string
+  readonly attempt: number
+  readonly progress: JobTry['progress']
+  readonly log: JobTry['log']
+  declare readonly signal: AbortSignal
+  readonly #job: RunningTry
+
+  constructor(job: RunningTry) {
+    this.key = job.key
+    this.attempt = job.attempt
+    this.progress = (value) => job.shows(value)
+    this.log = (line) => job.logs(line)
+    this.#job = job
+    Object.defineProperty(this, 'signal', GivenTry.#signal)
+  }
+}
+
+/** A try, as a handler gets it with its job. */
+export class GivenAlone extends GivenTry implements JobTry {
+  readonly app: AppContext
+
+  constructor(job: RunningTry) {
+    super(job)
+    this.app = job.app
+  }
+}
+
+/** A try and its job, as a handler of batches gets them. */
+export class GivenInBatch extends GivenTry implements BatchJob {
+  readonly id: string
+  readonly input: unknown
+
+  constructor(job: RunningTry) {
+    super(job)
+    this.id = String(job.claim.number)
+    this.input = inputOfTry(job)
   }
 }
 

@@ -16,6 +16,7 @@ import {
   type Ref,
   type Traced,
   type TraceScope,
+  whenRead,
 } from '../../runtime/index.ts'
 import type { Parse } from '../../schema.ts'
 import type { Attributes } from '../attributes/attributes.ts'
@@ -263,7 +264,8 @@ const triedWith = (value: unknown, key: string): Tried => {
 }
 
 /** The failure of a try. One that says something else than the try before is the last one. */
-const failedIn = ({ streams }: Attempt, error: unknown): Tried => {
+const failedIn = (given: Attempt, error: unknown): Tried => {
+  const streams = Attempt.streamsOf(given)
   if (!streams) return failed(error)
   streams.settled().catch(() => undefined)
   const { outcome } = failed(error)
@@ -285,7 +287,7 @@ const outcomeOfTry = (
   const begin = () => carrier.inStep(() => (scope ? scope.run(runs) : runs()))
   const settled = (async () => workOf(carrier).alone(actorOf(carrier), active.key, begin))().then(
     (value) => {
-      const { streams } = given
+      const streams = Attempt.streamsOf(given)
       if (!streams) return triedWith(value, active.key)
       return streams.settled().then(
         () => ({ ...triedWith(value, active.key), streams }),
@@ -318,32 +320,37 @@ const outcomeOfTry = (
   })
 }
 
-/** The argument of a step. Its app and its signal are not small, and most steps never ask for them. */
+/** The argument of a step. Each member is its own: a step may take them apart. Most never ask for their app. */
 class Attempt implements StepTry {
+  static readonly #app = whenRead((given: Attempt) => given.#carrier.background.app)
+  static readonly #signal = whenRead((given: Attempt) => given.#abort.signal)
+  declare readonly app: AppContext
   readonly key: string
   readonly attempt: number
+  readonly stream: StepTry['stream']
+  declare readonly signal: AbortSignal
   readonly #carrier: Carrier
   readonly #abort: LazyAbort
-  streams: StepStreams | undefined = undefined
+  #streams: StepStreams | undefined = undefined
 
   constructor(carrier: Carrier, abort: LazyAbort, key: string, attempt: number) {
     this.key = key
     this.attempt = attempt
+    this.stream = (name, options) => this.#stream(name, options) as Promise<never>
     this.#carrier = carrier
     this.#abort = abort
+    Object.defineProperty(this, 'app', Attempt.#app)
+    Object.defineProperty(this, 'signal', Attempt.#signal)
   }
 
-  get app(): AppContext {
-    return this.#carrier.background.app as AppContext
-  }
-
-  get stream(): StepTry['stream'] {
-    return (name, options) => this.#stream(name, options) as Promise<never>
+  /** Those of a try, if it has opened any. */
+  static streamsOf(given: Attempt): StepStreams | undefined {
+    return given.#streams
   }
 
   #stream(name: string, options?: StepStreamOptions): Promise<StepStream> {
     const carrier = this.#carrier
-    this.streams ??= new StepStreams({
+    this.#streams ??= new StepStreams({
       entity: `${runKind(carrier.type)}/${carrier.id}`,
       app: this.app,
       key: this.key,
@@ -351,11 +358,7 @@ class Attempt implements StepTry {
       over: () => this.#abort.aborted,
       turn: (change) => carrier.turn(change),
     })
-    return this.streams.open(name, options)
-  }
-
-  get signal(): AbortSignal {
-    return this.#abort.signal
+    return this.#streams.open(name, options)
   }
 }
 

@@ -5,6 +5,7 @@
 
 import type { WatchBegin } from '../../actors/index.ts'
 import {
+  abortSignal,
   anything,
   argument,
   below,
@@ -260,7 +261,10 @@ export const forkOptions = object({ id: runId, from: shortText })
 export const retryFromOptions = object({ from: optional(shortText) })
 
 /** The options of `result` of a handle. */
-export const resultOptions = object({ timeoutMs: or(orInfinite(wholeFrom(1)), 30_000) })
+export const resultOptions = object({
+  timeoutMs: or(orInfinite(wholeFrom(1)), 30_000),
+  signal: optional(abortSignal),
+})
 
 /** The options of `signal` of a handle. */
 export const signalOptions = object({ id: optional(shortText) })
@@ -269,6 +273,7 @@ export const signalOptions = object({ id: optional(shortText) })
 export const updateOptions = object({
   id: optional(shortText),
   timeoutMs: or(orInfinite(wholeFrom(1)), 30_000),
+  signal: optional(abortSignal),
 })
 
 /** The options of `cancel` of a handle. */

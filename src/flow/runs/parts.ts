@@ -128,6 +128,48 @@ export const answerOf = <T>(
     throw new KeelsonError(code, `the ${namedOf(of)} ${text}`, { details, cause })
   })
 
+/** How long a caller waits for the end of a run or a job, or for the answer of a body. */
+export type EndOptions = {
+  /** 30,000 by default; `Infinity`: without a limit. */
+  readonly timeoutMs?: number
+  /** Gives the wait up: it rejects with the reason of the signal. The run or the job continues. */
+  readonly signal?: AbortSignal
+}
+
+/**
+ * The answer of a wait that may last for days. A `signal` ends it, with its reason, and so does the
+ * close of this instance, in which nothing begins: a step that waited on would hold the close up
+ * until it is cut off. `endsInTime`: answers whether what is waited for runs, and ends in the close.
+ */
+export const lastingAnswer = async <T>(
+  app: unknown,
+  of: Asked,
+  signal: AbortSignal | undefined,
+  ask: (signal: AbortSignal) => Promise<T>,
+  endsInTime: () => Promise<boolean> = async () => false,
+): Promise<T> => {
+  signal?.throwIfAborted()
+  const { work } = (app as Pick<AppContext, typeof durableActors>)[durableActors].entities
+  const wait = new AbortController()
+  const giveUp = (): void => wait.abort(signal?.reason)
+  const close = async (): Promise<void> => {
+    if (!(await endsInTime().catch(() => false))) wait.abort(closed(of))
+  }
+  signal?.addEventListener('abort', giveUp)
+  const forget = work.whenCloses(() => void close())
+  try {
+    return await ask(wait.signal)
+  } finally {
+    forget()
+    signal?.removeEventListener('abort', giveUp)
+  }
+}
+
+const closed = (of: Asked): KeelsonError =>
+  new KeelsonError('CLOSED', `the ${namedOf(of)} continues at the next start`, {
+    details: { ...of },
+  })
+
 const codes = { failed: 'FAILED', cancelled: 'CANCELLED', blocked: 'BLOCKED' } as const
 
 /** Why a run gives no output: how it has ended, or that it does not go on. */

@@ -41,6 +41,18 @@ export const guardedAbort = (logger: Logger, title: string): AbortController => 
   return abort
 }
 
+/**
+ * A property of what a handler gets that is made when it is read: most handlers never read their
+ * `signal`. It is to be defined on the object itself, not on its class, so that `{ key, ...others }`
+ * has it in `others`.
+ */
+export const whenRead = <T>(made: (given: T) => unknown): PropertyDescriptor => ({
+  enumerable: true,
+  get(this: T) {
+    return made(this)
+  },
+})
+
 /** Node takes every function and object. It asks an object for its `handleEvent` at the abort. */
 const isObject = (listener: unknown): listener is Listener => Object(listener) === listener
 

@@ -5,6 +5,7 @@
 
 import { realView } from '../../bytes/real-bytes.ts'
 import {
+  abortSignal,
   argument,
   type Checked,
   type Given,
@@ -13,7 +14,6 @@ import {
   oneOf,
   optional,
   orInfinite,
-  that,
 } from '../../check.ts'
 import { KeelsonError } from '../../errors.ts'
 
@@ -51,7 +51,7 @@ const appendOptions = {
    * Aborting it withdraws the entry: `NOT_SUBMITTED` before it is submitted, `UNKNOWN_OUTCOME`
    * later.
    */
-  signal: optional(that<AbortSignal>('an AbortSignal', (found) => found instanceof AbortSignal)),
+  signal: optional(abortSignal),
   /** Does the same after this many ms. */
   deadlineMs: optional(orInfinite(numberFrom(0))),
 }

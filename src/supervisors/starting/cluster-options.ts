@@ -3,6 +3,7 @@
  * at a time owns the instance. Pure.
  */
 import {
+  abortSignal,
   type Check,
   type Checked,
   mapped,
@@ -89,7 +90,7 @@ const clusterOptions = {
    */
   startTimeoutMs: optional(wholeFrom(1_000, 2_000_000_000)),
   /** Aborting it ends a start that waits: it rejects with `CLOSED`. */
-  signal: optional(that<AbortSignal>('an AbortSignal', (found) => found instanceof AbortSignal)),
+  signal: optional(abortSignal),
 }
 
 /** A member of a cluster. */
