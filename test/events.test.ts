@@ -123,6 +123,7 @@ const events: {
   'flow.ended': { end: 1, startedAt: 1 },
   'flow.blocked': { error: 1 },
   'queue.started': { id: 1, attempt: 1 },
+  'queue.batch': { jobs: 1 },
   'queue.ended': { id: 1, attempt: 1, outcome: 1, error: 1 },
   'queue.failed': { id: 1, attempt: 1, retryAt: 1, error: 1 },
   'queue.overdue': { id: 1, attempt: 1 },

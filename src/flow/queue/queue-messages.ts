@@ -110,6 +110,8 @@ type Tried = { readonly id: string; readonly attempt: number }
 export interface QueueEvents {
   /** A try begins: its claim is durable. */
   'queue.started': Listener<Tried>
+  /** The handler of a queue with batches is called with so many jobs. */
+  'queue.batch': Listener<{ readonly jobs: number }>
   /** A try has ended, and that is durable. `removed`: its job was. */
   'queue.ended': Listener<
     Tried & { readonly outcome: 'done' | 'failed' | 'removed'; readonly error: unknown }

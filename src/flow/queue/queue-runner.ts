@@ -431,6 +431,7 @@ export class QueueRunner {
       this.#emit('queue.started', { id: String(job.claim.number), attempt: job.attempt })
       job.traced ??= tracedJob(this.#system, this.#terms, job)
     }
+    if (limits.batch) this.#emit('queue.batch', { jobs: jobs.length })
     const forget = all.whenLapsed((reason) => {
       for (const job of jobs) job.abort(reason)
     })

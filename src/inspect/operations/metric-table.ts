@@ -183,6 +183,11 @@ export const metrics = {
     'How long the oldest ready job has waited; 0 without one.',
     'queue',
   ),
+  queueBatch: metric('histogram', counts)(
+    'keelson_queue_batch_jobs',
+    'Jobs of a call of the handler of a queue with batches.',
+    'queue',
+  ),
 
   commitWait: durations(
     'keelson_wal_commit_wait_seconds',

@@ -277,6 +277,7 @@ export const hearWork = (system: System, instance: string, into: Measurements): 
         if (end.status === 'failed')
           failures.add('run', flowKind('workflow', type), codeOf(errorOf(end.error)))
       },
+      'queue.batch': ({ queue, jobs }) => into.of(metrics.queueBatch).observe(jobs, 1, queue),
       'lmdb.flushed': ({ shard, durationMs }) =>
         into.of(metrics.flush).observe(durationMs / 1_000, 1, shard),
     }),
