@@ -194,9 +194,9 @@ const tooMany: Record<string, (w: World) => unknown> = {
   'dead(queue, { limit, cursor })': ({ flow }) => more(flow, 'dead', mails, {}),
   'job(queue, id)': ({ flow }) => more(flow, 'job', mails, '1'),
   'drain(queue, { where })': ({ flow }) => more(flow, 'drain', mails, {}),
-  'result({ timeoutMs })': ({ flow }) => more(flow.handle(work, '1'), 'result', {}),
+  'result({ timeoutMs, signal })': ({ flow }) => more(flow.handle(work, '1'), 'result', {}),
   'signal(name, value, { id })': ({ flow }) => more(flow.handle(work, '1'), 'signal', 's', 1, {}),
-  'update(name, value, { id, timeoutMs })': ({ flow }) =>
+  'update(name, value, { id, timeoutMs, signal })': ({ flow }) =>
     more(flow.handle(work, '1'), 'update', 'u', 1, {}),
   'cancel({ reason, force })': ({ flow }) => more(flow.handle(work, '1'), 'cancel', {}),
   'query(name, argument)': ({ flow }) => more(flow.handle(work, '1'), 'query', 'size', 1),
