@@ -85,7 +85,7 @@ describe('keelson flow (needs the build)', () => {
     expect((await asked('cancel', 'order', '1')).output).toBe('order/1 stays as it is: completed\n')
     expect(await asked('retry', 'order', '2')).toMatchObject({
       status: 0,
-      output: 'order/2 goes on\n',
+      output: 'order/2 continues\n',
     })
     await expect(runs.handle(order, '2').result()).rejects.toMatchObject({ code: 'FAILED' })
     await runs.start(order, 'milk', { id: '3' })
@@ -138,7 +138,7 @@ describe('keelson flow (needs the build)', () => {
     expect(await json('job', 'mails', '1')).toMatchObject({ state: 'dead', input: 'eve', tries: 1 })
     expect(codeIn((await asked('job', 'mails', '7')).errors)).toBe('INVALID_ARGUMENT')
     expect((await asked('pause', 'mails')).output).toBe('mails is paused\n')
-    expect((await asked('retry', 'mails', '1')).output).toBe('job 1 of mails goes on\n')
+    expect((await asked('retry', 'mails', '1')).output).toBe('job 1 of mails continues\n')
     expect(await json('show', 'mails')).toMatchObject({ isPaused: true, ready: 1, dead: 0 })
     const none = await asked('retry', 'mails', '1')
     expect([none.status, none.output, codeIn(none.errors)]).toEqual([1, '', 'CONFLICT'])
@@ -147,7 +147,7 @@ describe('keelson flow (needs the build)', () => {
       'job 1 of mails is removed: it was waiting\n',
     )
     expect(await json('remove', 'mails', '1')).toEqual({ removed: false })
-    expect(await asked('resume', 'mails')).toMatchObject({ status: 0, output: 'mails goes on\n' })
+    expect(await asked('resume', 'mails')).toMatchObject({ status: 0, output: 'mails continues\n' })
   })
 
   test('lists a blocked run, and settles the step whose outcome is not known', async () => {
@@ -193,7 +193,7 @@ describe('keelson flow (needs the build)', () => {
     expect(output).toMatch(/^mails +the tree +paused +0 0 1 1 \* +UTC +late +- +- +0$/m)
     expect(output).toMatch(/^mine +run time +paused +0 0 1 1 \* +Europe\/Berlin +late +- /m)
     expect((await json('show', 'mails')).isPaused).toBe(false)
-    expect((await asked('resume', 'mine')).output).toBe('mine goes on\n')
+    expect((await asked('resume', 'mine')).output).toBe('mine continues\n')
     expect((await asked('trigger', 'mine')).output).toMatch(/^the run mine\/20\S+ has begun$/m)
     const { entries } = await json('schedules')
     expect(entries).toMatchObject([
