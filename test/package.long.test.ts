@@ -31,7 +31,7 @@ const begin = [
 /** What it has to read. */
 const isPage = (path: string): boolean => path.endsWith('.md') && path !== 'README.md'
 
-test('the package has code and declarations, each once, in under 1,200 kB, and its pages in under 370 kB', () => {
+test('the package has code and declarations, each once, in under 1,200 kB, and its pages in under 380 kB', () => {
   const { file, paths } = packed()
   const others = paths.filter(
     (path) => !/^dist\/[\w/-]+\.(?:js|d\.ts)$/.test(path) && !isPage(path),
@@ -50,7 +50,7 @@ test('the package has code and declarations, each once, in under 1,200 kB, and i
   const pages = paths.filter(isPage)
   expect(pages).toContain('docs/getting-started.md')
   const pagesSize = gzipSync(pages.map((path) => readFileSync(path, 'utf8')).join('')).length
-  expect(pagesSize).toBeLessThan(370_000)
+  expect(pagesSize).toBeLessThan(380_000)
   // Its page in the browser, with the libraries inside, has 65 kB of them.
   expect(statSync(file).size - pagesSize).toBeLessThan(1_200_000)
 })

@@ -56,8 +56,8 @@ const optionNames = ['where', 'prefix', 'limit', 'cursor', 'order', 'states']
 
 /** A copy of the options, for a query that is sent on. @throws KeelsonError `INVALID_ARGUMENT` */
 export const listOptions = (options: ListOptions<never>): ListOptions<never> => {
-  const { where, ...own } = ownOptions(options, optionNames)
-  return where === undefined ? own : { ...own, where: copiedWhere(where) as never }
+  const own = ownOptions(options, optionNames)
+  return own.where === undefined ? own : Object.assign(own, { where: copiedWhere(own.where) })
 }
 
 /** @throws KeelsonError `INVALID_ARGUMENT`, `TOO_LARGE` for a long value, `BAD_CURSOR` */

@@ -44,7 +44,7 @@ describe('keelson health (needs the build)', () => {
 
     expect([status, errors]).toEqual([0, ''])
     expect(output).toMatch(
-      /^nothing is in trouble\n\nstarted +\d+ m?s ago\ndurable +yes\nshards +1 open\n/,
+      /^nothing is in trouble\n\nbuild +Keelson \d+\.\d+\.\d+\nstarted +\d+ m?s ago\ndurable +yes\nshards +1 open\n/,
     )
     expect(JSON.parse((await asked('--json')).output)).toMatchObject({
       troubles: [],

@@ -78,7 +78,7 @@ describe.skipIf(lacks(withoutChromium))('with --write, the page (needs the build
     for (const effect of [
       'runs the step',
       'suspends order/17',
-      'go on',
+      'lets order/17 continue',
       'lets order/17 rest',
       'deletes order/17',
     ])
