@@ -31,7 +31,7 @@ const begin = [
 /** What it has to read. */
 const isPage = (path: string): boolean => path.endsWith('.md') && path !== 'README.md'
 
-test('the package has code and declarations, each once, in under 1,200 kB, and its pages in under 380 kB', () => {
+test('the package has code and declarations, each once, in under 1,210 kB, and its pages in under 380 kB', () => {
   const { file, paths } = packed()
   const others = paths.filter(
     (path) => !/^dist\/[\w/-]+\.(?:js|d\.ts)$/.test(path) && !isPage(path),
@@ -52,7 +52,7 @@ test('the package has code and declarations, each once, in under 1,200 kB, and i
   const pagesSize = gzipSync(pages.map((path) => readFileSync(path, 'utf8')).join('')).length
   expect(pagesSize).toBeLessThan(380_000)
   // Its page in the browser, with the libraries inside, has 65 kB of them.
-  expect(statSync(file).size - pagesSize).toBeLessThan(1_200_000)
+  expect(statSync(file).size - pagesSize).toBeLessThan(1_210_000)
 })
 
 test('each link of its pages leads to a file of the package; its pictures are on the site', () => {

@@ -153,8 +153,12 @@ const jobOptions = object({
 
 /** Most jobs have no options. Each is its own, so that a member of `Object.prototype` is none. */
 const plainJob = {
-  ...{ key: undefined, priority: undefined, unique: undefined, delay: undefined },
-  ...{ attributes: undefined, debounce: undefined, throttle: undefined },
+  key: undefined,
+  unique: undefined,
+  delay: undefined,
+  attributes: undefined,
+  debounce: undefined,
+  throttle: undefined,
   ...jobOptions(noOptions, argument('', 'a job')),
 }
 

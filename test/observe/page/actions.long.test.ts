@@ -78,7 +78,7 @@ describe.skipIf(lacks(withoutChromium))('with --write, the page (needs the build
     for (const effect of [
       'runs the step',
       'suspends order/17',
-      'lets order/17 continue',
+      'continue',
       'lets order/17 rest',
       'deletes order/17',
     ])
