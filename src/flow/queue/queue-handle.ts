@@ -151,16 +151,16 @@ const jobOptions = object({
   attributes: optional(attributes),
 })
 
-/** Most jobs have no options. Each is its own, so that a member of `Object.prototype` is none. */
-const plainJob = {
-  key: undefined,
-  unique: undefined,
-  delay: undefined,
-  attributes: undefined,
-  debounce: undefined,
-  throttle: undefined,
-  ...jobOptions(noOptions, argument('', 'a job')),
-}
+/** Most jobs have no options. All are own members: one that code adds to `Object.prototype` is no option. */
+const plainJob = (({ key, priority, unique, delay, debounce, throttle, attributes }) => ({
+  key,
+  priority,
+  unique,
+  delay,
+  debounce,
+  throttle,
+  attributes,
+}))(jobOptions(noOptions, argument('', 'a job')))
 
 /** The schema of the jobs of a queue, be it given by its name alone. */
 const inputParse = <J>(app: App, queue: Queue<J>): Parse | undefined =>
