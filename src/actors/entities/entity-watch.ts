@@ -75,9 +75,7 @@ type Terms = { readonly kind: string; readonly where?: object }
 export class EntityWatch<S = unknown> extends DurableWatch<TurnItem, EntityTurn<S>> {
   /** @internal For `EntityHandle.watch`. @throws KeelsonError as it says */
   constructor(entities: Entities, kind: string, options: EntityWatchOptions<never>) {
-    // Not taken apart: a copy of the rest would have the members of `Object.prototype` again.
-    const begin = checkedBegin(options, ['where'], entities.shards.length)
-    const { where } = begin
+    const { where, ...begin } = checkedBegin(options, ['where'], entities.shards.length)
     const terms: Terms = where === undefined ? { kind } : { kind, where: copiedWhere(where) }
     const conditions = conditionsOf(terms)
     super(entities.shards, begin, {
