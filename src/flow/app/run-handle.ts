@@ -139,9 +139,9 @@ export const runHandle = <I, O, S, Q, U>(
     result: async (options = noOptions, ...surplus: []) => {
       exactly('result({ timeoutMs, signal })', surplus)
       const { timeoutMs, signal } = resultOptions(options, argument('', 'a result'))
-      const asked = (signal: AbortSignal): Promise<RunEnd> =>
+      const asked = (): Promise<RunEnd> =>
         answerOf(app, run, call(ref, 'result', undefined, { timeoutMs, signal }), 'has not ended')
-      const end = left ?? (await lastingAnswer(app, run, signal, asked))
+      const end = left ?? (await lastingAnswer(app, run, asked))
       // The value is the caller's: the next result has another copy.
       left = undefined
       if (end.status === 'completed') return end.output as O
@@ -168,11 +168,11 @@ export const runHandle = <I, O, S, Q, U>(
         input && others.id !== undefined ? ifStorable(() => hashOf({ name, value }, of)) : undefined
       const request = { name: checked, value: sent, ...others, ...(hash && { hash }) }
       await check?.(sent as never)
-      const asked = (signal: AbortSignal) => {
+      const asked = () => {
         const answer = call(ref, 'update', request as SignalRequest, { timeoutMs, signal })
         return answerOf(app, run, answer, 'has not answered the update')
       }
-      const answer = await lastingAnswer(app, run, signal, asked)
+      const answer = await lastingAnswer(app, run, asked)
       if (answer.kind === 'ok') return answer.value as never
       if (answer.kind === 'error') throw errorOf(answer.error)
       const { end } = answer

@@ -93,12 +93,12 @@ export const jobHandle = <J, R, K>(
       exactly('result({ timeoutMs, signal })', surplus)
       const { timeoutMs, signal } = resultOptions(options, argument('', 'a result'))
       const ref = queueRef(app, queue)
-      const asked = (signal: AbortSignal) =>
+      const asked = () =>
         answerOf(app, { queue: queue.name }, call(ref, 'result', number, { timeoutMs, signal }))
       // A close waits for handlers, not for runs.
       const runs = async () =>
         queue.starts === undefined && (await call(ref, 'job', number))?.state === 'running'
-      const result = await lastingAnswer(app, { queue: queue.name }, signal, asked, runs)
+      const result = await lastingAnswer(app, { queue: queue.name }, asked, runs)
       // Others may wait for the same value, and its handler may have it still.
       return copied(result as R, 'the result')
     },

@@ -137,32 +137,25 @@ export type EndOptions = {
 }
 
 /**
- * The answer of a wait that may last for days. A `signal` ends it, with its reason, and so does the
- * close of this instance, in which nothing begins: a step that waited on would hold the close up
- * until it is cut off. `endsInTime`: answers whether what is waited for runs, and ends in the close.
+ * The answer of a wait that may last for days. The close of this instance ends it, in which nothing
+ * begins: a step that waited on would hold the close up until it is cut off. `endsInTime`: answers
+ * whether what is waited for runs, and ends in the close. The call itself is left to the close: to
+ * end it by a signal takes 2 µs for each of them (bench/NOTES.md).
  */
-export const lastingAnswer = async <T>(
+export const lastingAnswer = <T>(
   app: unknown,
   of: Asked,
-  signal: AbortSignal | undefined,
-  ask: (signal: AbortSignal) => Promise<T>,
+  ask: () => Promise<T>,
   endsInTime: () => Promise<boolean> = async () => false,
 ): Promise<T> => {
-  signal?.throwIfAborted()
   const { work } = (app as Pick<AppContext, typeof durableActors>)[durableActors].entities
-  const wait = new AbortController()
-  const giveUp = (): void => wait.abort(signal?.reason)
-  const close = async (): Promise<void> => {
-    if (!(await endsInTime().catch(() => false))) wait.abort(closed(of))
-  }
-  signal?.addEventListener('abort', giveUp)
-  const forget = work.whenCloses(() => void close())
-  try {
-    return await ask(wait.signal)
-  } finally {
-    forget()
-    signal?.removeEventListener('abort', giveUp)
-  }
+  return new Promise((resolve, reject) => {
+    const close = async (): Promise<void> => {
+      if (!(await endsInTime().catch(() => false))) reject(closed(of))
+    }
+    const forget = work.whenCloses(() => void close())
+    ask().then(resolve, reject).finally(forget)
+  })
 }
 
 const closed = (of: Asked): KeelsonError =>
