@@ -18,6 +18,8 @@ const stopMs = 1_500
 
 type Message = { readonly w: number; readonly n: number }
 
+const pathOf = (at: number): string => `/v1/stream/s${at}`
+
 const json = { 'content-type': 'application/json' }
 
 /** Writers and readers of all streams. A writer with a number repeats a request without an answer; any other says the next message. */
@@ -45,7 +47,7 @@ class Clients {
   async begin(): Promise<void> {
     for (let at = 0; at < streamCount; at++) {
       const port = await this.#servers.port(at)
-      const { status } = await askStream(port, `s${at}`, { method: 'PUT', headers: json })
+      const { status } = await askStream(port, pathOf(at), { method: 'PUT', headers: json })
       expect(status).toBe(201)
     }
     this.#writing = Promise.all(this.sent.map((_, w) => this.#write(w)))
@@ -73,7 +75,7 @@ class Clients {
     const headers = { 'stream-closed': 'true' }
     for (let at = 0; at < streamCount; at++) {
       const port = await this.#servers.port(at)
-      const { status } = await askStream(port, `s${at}`, { method: 'POST', headers })
+      const { status } = await askStream(port, pathOf(at), { method: 'POST', headers })
       expect(status).toBe(204)
     }
     await this.#reading
@@ -84,7 +86,7 @@ class Clients {
     const found: Message[] = []
     for (let offset = '-1'; ; ) {
       const port = await this.#servers.port(at)
-      const { headers, text } = await askStream(port, `s${at}?offset=${offset}`)
+      const { headers, text } = await askStream(port, `${pathOf(at)}?offset=${offset}`)
       const messages: Message[] = JSON.parse(text)
       if (messages.length === 0) return found
       found.push(...messages)
@@ -106,7 +108,7 @@ class Clients {
       }
       for (;;) {
         const port = await this.#servers.port(tries)
-        const answer = await askStream(port, `s${w % streamCount}`, post).catch(() => undefined)
+        const answer = await askStream(port, pathOf(w % streamCount), post).catch(() => undefined)
         if (answer && answer.status < 300) {
           this.acknowledged[w]?.push(n)
           if (--this.#missing === 0) this.#haveCome()
@@ -124,7 +126,7 @@ class Clients {
     this.seen[at]?.push(seen)
     for (let offset = '-1', isClosed = false; !isClosed; ) {
       const port = await this.#servers.port(at)
-      const path = `s${at}?offset=${offset}&live=long-poll`
+      const path = `${pathOf(at)}?offset=${offset}&live=long-poll`
       const answer = await askStream(port, path).catch(() => undefined)
       if (!answer || answer.status >= 300) continue
       if (answer.status === 200) seen.push(...JSON.parse(answer.text))
@@ -134,7 +136,7 @@ class Clients {
   }
 
   async #follow(at: number, idleMs: number): Promise<void> {
-    const reader = new EventReader<Message>(`s${at}`, idleMs)
+    const reader = new EventReader<Message>(pathOf(at), idleMs)
     this.seen[at]?.push(reader.seen)
     for (let tries = at; !reader.isClosed; tries++)
       await reader.read(await this.#servers.port(tries)).catch(() => undefined)

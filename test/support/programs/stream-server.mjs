@@ -4,7 +4,7 @@ import { createServer } from 'node:http'
 import { folderEngine, start } from 'keelson'
 import { streamHandler } from 'keelson/streams'
 
-const [dir, longPollMs, member, members] = process.argv.slice(2)
+const [longPollMs, dir, member, members] = process.argv.slice(2)
 const engine = members && folderEngine({ members: members.split(',') })
 const app = await start({
   dir,

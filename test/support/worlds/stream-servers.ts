@@ -1,28 +1,41 @@
 /**
  * Real processes that serve durable streams over HTTP, alone or as members of a folder, and are killed, stopped and begun again.
- * Its client asks whichever of them is there.
+ * Their client asks whichever of them is there.
  */
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { Agent, type IncomingMessage, request } from 'node:http'
 import { tempFolder } from '../temp-folder.ts'
 
-const program = new URL('../programs/stream-server.mjs', import.meta.url)
+/** A program that is forked, and what it is given before the folder and the members. */
+export type ServingProgram = { readonly path: string | URL; readonly words: readonly string[] }
 
-/** Long-polls without a message end after so long. */
-const longPollMs = '1000'
+/** Streams by themselves. Long-polls without a message end after a second. */
+const bareStreams: ServingProgram = {
+  path: new URL('../programs/stream-server.mjs', import.meta.url),
+  words: ['1000'],
+}
 
 /** The processes, over all their lives. */
 export class StreamServers {
   readonly #dir = tempFolder()
   readonly #names: readonly string[]
+  readonly #program: ServingProgram
+  readonly #onMessage: (message: unknown, at: number) => void
   readonly #children: ChildProcess[] = []
   readonly #ports: (number | undefined)[] = []
   #oneServes: () => void = () => undefined
   #coming = this.#next()
 
-  constructor(count: number) {
+  /** `onMessage` gets what a process says after its port. */
+  constructor(
+    count: number,
+    program: ServingProgram = bareStreams,
+    onMessage: (message: unknown, at: number) => void = () => undefined,
+  ) {
     this.#names = ['a', 'b', 'c', 'd'].slice(0, count)
+    this.#program = program
+    this.#onMessage = onMessage
   }
 
   get count(): number {
@@ -32,13 +45,15 @@ export class StreamServers {
   /** Begins a life, and resolves when it serves. */
   async begin(at: number): Promise<void> {
     const member = this.count > 1 ? [this.#names[at] as string, this.#names.join()] : []
-    const child = fork(program, [this.#dir, longPollMs, ...member])
+    const { path, words } = this.#program
+    const child = fork(path, [...words, this.#dir, ...member])
     this.#children[at] = child
     const [port] = await Promise.race([
       once(child, 'message'),
       once(child, 'exit').then(([code]) => Promise.reject(new Error(`it ended with ${code}`))),
     ])
     this.#ports[at] = port as number
+    child.on('message', (message) => this.#onMessage(message, at))
     this.#oneServes()
     this.#coming = this.#next()
   }
@@ -97,7 +112,7 @@ const responseOf = (
   { method = 'GET', headers = {}, body = '', idleMs = 0 }: StreamRequest,
 ): Promise<IncomingMessage> =>
   new Promise((resolve, reject) => {
-    const where = { host: '127.0.0.1', port, path: `/v1/stream/${path}`, timeout: idleMs }
+    const where = { host: '127.0.0.1', port, path, timeout: idleMs }
     const asked = request({ agent, ...where, method, headers }, resolve)
     asked.on('timeout', () => asked.destroy(new Error('it is silent')))
     asked.on('error', reject)
@@ -123,13 +138,15 @@ export class EventReader<Message> {
   isClosed = false
   readonly #path: string
   readonly #idleMs: number
+  readonly #onSeen: () => void
   #offset = '-1'
   #pending: readonly Message[] = []
 
-  /** `idleMs`: it leaves a process that says nothing for so long; 0: it stays. */
-  constructor(path: string, idleMs: number) {
+  /** `idleMs`: it leaves a process that says nothing for so long; 0: it stays. `onSeen`: it has seen more, or the end. */
+  constructor(path: string, idleMs: number, onSeen: () => void = () => undefined) {
     this.#path = path
     this.#idleMs = idleMs
+    this.#onSeen = onSeen
   }
 
   /** Reads until the answer of a process ends. @throws what the connection does */
@@ -159,5 +176,6 @@ export class EventReader<Message> {
     this.#pending = []
     this.#offset = control.streamNextOffset
     this.isClosed = control.streamClosed === true
+    this.#onSeen()
   }
 }
