@@ -160,7 +160,9 @@ test('ARCHITECTURE.md names every room', () => {
 
 test('the first part of ARCHITECTURE.md takes ten minutes, and has twelve rooms', () => {
   const [first = ''] = readFileSync('ARCHITECTURE.md', 'utf8').split('\n# The rest\n')
-  expect(first.split(/\s+/).length).toBeLessThan(2_200)
+  // The table after it is for looking up.
+  const [read = ''] = first.split('\n## Where is what decided\n')
+  expect(read.split(/\s+/).length).toBeLessThan(1_900)
   expect(first.match(/^\| `[a-z]+\/[a-z-]+` \|/gm)).toHaveLength(12)
 })
 
