@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { availableParallelism } from 'node:os'
 import { configDefaults, defineConfig } from 'vitest/config'
+import { BaseSequencer, type TestSpecification } from 'vitest/node'
 import { evidenceTags } from './test/support/evidence-table.ts'
 import { triesAll, triesLong } from './test/support/tier.ts'
 
@@ -22,6 +23,18 @@ const otherXState = {
     const other = (file.includes('/test/') ? ofTests : undefined) ?? ofAll
     return other && code.replaceAll(/^(import .*|} )from 'xstate'/gm, `$1from '${other}'`)
   },
+}
+
+/**
+ * The files of the longer tiers run before the others, each kind in Vitest's own order. Else some of a minute may begin when little
+ * else is left, and the run waits for one worker.
+ */
+class LongFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const isQuick = ({ moduleId }: TestSpecification): number =>
+      /\.(?:long|slow)\.test\.ts$/.test(moduleId) ? 0 : 1
+    return (await super.sort(files)).sort((one, other) => isQuick(one) - isQuick(other))
+  }
 }
 
 export default defineConfig({
@@ -50,6 +63,7 @@ export default defineConfig({
     // longer tiers wait for processes, kills and time-outs more than half of their time: there is room for two more.
     maxWorkers: availableParallelism() + (triesLong ? 2 : 1),
     // The longer tiers try up to twenty times as many cases, on machines that do other things too.
+    sequence: { sequencer: LongFirst },
     testTimeout: timeoutMs,
     hookTimeout: timeoutMs,
     // `.ci/run` counts from the file.

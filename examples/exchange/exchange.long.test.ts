@@ -14,7 +14,7 @@ test.skipIf(lacks(noPostgres()))('a day is followed by a PostgreSQL server', asy
   expect(await demo({ count: 2_000, seed: 4, server: server.url, say: () => {} })).toEqual([])
 })
 
-const orders = thorough(15_000, 200_000)
+const orders = thorough(5_000, 200_000)
 
 test(`a day of ${orders} orders ends like one without kills`, async () => {
   expect(await demo({ count: orders, seed: 2, say: () => {} })).toEqual([])

@@ -9,7 +9,7 @@ import { liveSeeds, sumOf } from '../support/lives/seed-lives.ts'
 import { seedParts } from '../support/tier.ts'
 
 describe('members of a folder', () => {
-  test.each(seedParts(2, 1_200))(
+  test.each(seedParts(2, 600))(
     'take calls once, in the order of each sender, in the lives from $from to $to',
     async ({ seeds }) => {
       const tally = sumOf(await liveSeeds(seeds, liveFolder))

@@ -6,10 +6,11 @@ import { runKeelson } from '../support/commands/keelson-command.ts'
 import { unpacked } from '../support/golden/golden-archive.ts'
 import { goldenLog, goldenOptions, verifyGolden } from '../support/golden/golden-life.ts'
 import { tempFolder } from '../support/temp-folder.ts'
+import { triesAll } from '../support/tier.ts'
 
 const accepts = ['--cut-log', '--projections', 'drop:*', '--new-commitments']
 
-test.each([2, 3, 64])(
+test.each(triesAll ? [2, 3, 64] : [3, 16])(
   'states, index, alarms, answered ids and runs are as before in %s times the shards',
   { tags: ['SH4'] },
   async (times) => {

@@ -246,7 +246,8 @@ test('never do two members own the instance at one moment, and one does when tro
   tags: ['slow'],
 }, () => {
   const count = { lost: 0, unsure: 0, owners: 0 }
-  for (const seed of seedsOf(80, 20_000)) {
+  const seeds = seedsOf(80, 20_000)
+  for (const seed of seeds) {
     const world = lived(seed)
     world.untilOwned(3 * leaseMs)
 
@@ -255,8 +256,9 @@ test('never do two members own the instance at one moment, and one does when tro
 
     for (const key of ['lost', 'unsure', 'owners'] as const) count[key] += world.count[key]
   }
-  // The lives had what they are about.
-  for (const [what, times] of Object.entries(count)) expect(times, what).toBeGreaterThan(10)
+  // The lives had what they are about. Of a few lives that is no claim.
+  for (const [what, times] of Object.entries(count))
+    expect(times, what).toBeGreaterThanOrEqual(Math.floor(seeds.length / 8))
 })
 
 test('a paused owner with the slowest clock has ended for itself before a claimant with the fastest one owns', () => {
