@@ -199,7 +199,7 @@ export interface StorageEvents {
   'projection.halted': Listener<{ readonly name: string; readonly reason: string }>
   /** The mode of the projection's writer has changed. */
   'lmdb.mode': Listener<ModeChange>
-  /** The projection takes no changes: a commit failed. */
+  /** The projection takes no changes: a commit failed, or the program has marked it (`failures` is 0). */
   'lmdb.degraded': Listener<{ readonly reason: string; readonly failures: number }>
   /** The projection takes changes again. */
   'lmdb.healed': Listener

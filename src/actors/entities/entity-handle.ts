@@ -192,14 +192,19 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
   }
 
   /**
-   * One page of the entities that have a row. With `where` they are found by the index of its first
-   * field, in the order of its values (null, false, true, numbers, texts), then of ids; without it they
-   * are in the order of ids. Nothing else can be searched for, so no call reads more than its page, or
-   * than the looks that `where` with several fields may take. A
-   * state that a turn made before the server had the index is found once a later turn wrote it, or
-   * `migrateAll`. States of older versions are shown as `migrate` makes them. An entry whose row
-   * cannot be used says why in `blocked`.
-   * @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR`
+   * One page of the entities that have a row, `{ entries, exhausted, cursor, positions }`, without
+   * waking them. Without `where` the entries are in the order of their ids.
+   *
+   * - `where` finds entities by fields of the server's `index`. The index of the first field is read: the
+   *   entries are in the order of its values (null, false, true, numbers, texts), then of their ids. Each
+   *   of these entities is compared with the other fields. A page ends after `limit` or 1,000 compared
+   *   entities, whichever is more, so it may have fewer entries than `limit`, and a `cursor`.
+   * - A state that is older than the index is found after the next turn of its entity, or after
+   *   `migrateAll`.
+   * - States of older versions are shown as `migrate` makes them. An entry whose row cannot be used has
+   *   the reason in `blocked`.
+   * @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR`; `ELSEWHERE` if another member has a shard:
+   * use `page`; `SHARD_DOWN`, `CORRUPT`, `CLOSED`
    */
   list(options: ListOptions<F> = noOptions): EntityPage<S> {
     this.#access.check()
@@ -208,8 +213,8 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
   }
 
   /**
-   * `list` as a promise, also of shards that other members have. Each member shows its own shards, so a
-   * page is of no common moment. With large states it may have fewer entries than `limit`.
+   * `list` as a promise, for the shards of all members. Each member reads its own shards, so a page
+   * shows no common moment. With large states it may have fewer entries than `limit`.
    * @throws KeelsonError as `list`; `SHARD_DOWN` while no member has a shard
    */
   async page(options: ListOptions<F> = noOptions): Promise<EntityPage<S>> {

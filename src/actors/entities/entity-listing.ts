@@ -1,6 +1,6 @@
 /**
- * Looks at the rows of a kind over all shards: pages of entities, and one entity in full. A page is
- * read within one turn of the event loop, so that the index and the states agree.
+ * Reads the rows of a kind: pages of entities, and one entity in full. A page is read within one turn of
+ * the event loop, so that the index and the states agree. `entity-pages.ts` merges the pages of members.
  */
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { hiddenText, redacted } from '../../redaction.ts'
@@ -109,15 +109,19 @@ export const keyedPageOf = (
   return { ...page, positions: shards.map((shard) => watermarkOf(shard, 'applied')) }
 }
 
-/** A page that chooses among the rows of its index looks at so many, as a page of runs does. */
+/**
+ * The most entities that one page compares with the fields after the first, unless `limit` is larger. A
+ * page of runs has the same bound.
+ */
 const looksMax = 1_000
 
-/** It ends once it has read so many bytes of main rows, for bounds alone. */
+/** A page ends after this many bytes of main rows, which are read only for conditions with bounds. */
 const looksBytesMax = 4 * 1024 * 1024
 
 /**
- * Looks whether conditions hold for an entity. One value is looked up in its index, however large the
- * state is; for bounds the fields in the main row are read. An entity whose row cannot be read is not hidden.
+ * Compares an entity with conditions. A condition for one value reads a row of the index, so the size of
+ * the state does not matter. Bounds read the fields in the main row. An entity whose row cannot be read
+ * stays in the page, so that its reader sees that it is blocked.
  */
 const lookFor = (
   entities: Entities,

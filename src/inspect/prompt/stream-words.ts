@@ -40,7 +40,9 @@ export const streamWords = (app: App, { reveals }: ShownValues) => ({
     const { json, ...options } = listing as Listing
     const owner = of === undefined ? noOptions : { of: ownerIn(app, of as string) }
     const found = await app.streams.list({ limit: 100, ...options, ...owner })
-    return view(json, { streams: found }, ({ streams }) => streamTable(streams))
+    return view(json, { streams: found }, ({ streams }) =>
+      streams.length > 0 ? streamTable(streams) : noStreams(of as string | undefined),
+    )
   },
   stream: async (...given: unknown[]): Promise<View> => {
     const { source, rest } = sourceIn(app, given)
@@ -108,18 +110,22 @@ const follow = async (
 const streamColumns = ['stream', '>messages', '>bytes', 'state', 'last append']
 
 const streamTable = (streams: readonly Facts[]): string =>
-  streams.length === 0
-    ? 'there are no streams'
-    : textTable(
-        streamColumns,
-        streams.map(({ name, messages, bytes, isClosed, writtenMs }) => [
-          printable(name),
-          countText(messages),
-          bytesText(bytes),
-          isClosed ? 'closed' : 'open',
-          new Date(writtenMs).toISOString(),
-        ]),
-      )
+  textTable(
+    streamColumns,
+    streams.map(({ name, messages, bytes, isClosed, writtenMs }) => [
+      printable(name),
+      countText(messages),
+      bytesText(bytes),
+      isClosed ? 'closed' : 'open',
+      new Date(writtenMs).toISOString(),
+    ]),
+  )
+
+/** A service may have streams of actors alone, and `streams()` does not list these. */
+const noStreams = (of: string | undefined): string =>
+  of === undefined
+    ? "there are no streams by themselves; streams('chat/lobby') lists those of an actor or a run"
+    : `${printable(of)} has no streams`
 
 const factsText = ({ name, messages, bytes, isClosed, madeMs, writtenMs, start, end }: Facts) =>
   factList([

@@ -25,7 +25,10 @@ const world = async (reveals = false) => {
 
 test('streams are listed by name, with what they keep', async () => {
   const { app, during, words } = await world()
-  expect((await during(words.streams())).text).toBe('there are no streams')
+  expect((await during(words.streams())).text).toBe(
+    "there are no streams by themselves; streams('chat/lobby') lists those of an actor or a run",
+  )
+  expect((await during(words.streams('chat/lobby'))).text).toBe('chat/lobby has no streams')
 
   await during(app.streams.open('b').appendMany([1, 2]))
   await during(app.streams.open('a').close('last'))
