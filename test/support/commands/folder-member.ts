@@ -10,6 +10,7 @@ type Answer = {
   readonly number?: number
   readonly value?: unknown
   readonly code?: string
+  readonly text?: string
   readonly began?: true
   readonly refused?: string
 }
