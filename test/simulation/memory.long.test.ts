@@ -24,7 +24,7 @@ const reachable = async (): Promise<number> => {
   return heapUsed + arrayBuffers
 }
 
-const [first, more, windows] = [thorough(20, 50), thorough(40, 100), 3]
+const [first, more, windows] = [thorough(20, 50), thorough(20, 100), 3]
 
 /**
  * A history has a disk of 1 MiB and thousands of objects. Compiled code and tables that grew are left besides, at any
