@@ -22,6 +22,7 @@ const hosts = 'src/testing/simulated/inline-host.ts'
 const projections = 'src/testing/simulated/memory-projection-store.ts'
 const nasty = 'test/support/worlds/nasty-machine.ts'
 const members = 'test/support/lives/member-life.ts'
+const writer = 'src/actors/log/wal-writer.ts'
 const watch = 'src/members/starting/member-watch.ts'
 
 const immortal: Replacement = {
@@ -43,7 +44,7 @@ export const kindnesses: readonly Kindness[] = [
     kind: [immortal],
     fault: [
       {
-        file: 'src/actors/log/wal-writer.ts',
+        file: writer,
         from: 'void host.died?.then((reason) => {',
         to: 'void (undefined as Promise<KeelsonError> | undefined)?.then((reason) => {',
       },
@@ -97,6 +98,37 @@ export const kindnesses: readonly Kindness[] = [
     ],
     life: 'blobs',
     seeds: [12, 17],
+  },
+  {
+    name: 'the memory of a commit stays with its sender',
+    kind: [
+      {
+        file: hosts,
+        from: '  return (isGiven === true ? { ...commit, spent: bytes } : commit) as never',
+        to: '  return (isGiven === true ? { ...commit, spent: undefined } : commit) as never',
+      },
+      {
+        file: hosts,
+        from: '        : run(kind, transferred(request)),',
+        to: `        : run(
+            kind,
+            (kind === 'commit' ? { ...(request as object), isGiven: false } : request) as never,
+          ),`,
+      },
+    ],
+    fault: [
+      { file: writer, from: '  isRefusal,\n', to: '  decodeFrame,\n  isRefusal,\n' },
+      {
+        file: writer,
+        from: '  turn.units = (turn.group.writes as readonly Append[]).map(({ units }) => units)',
+        to: `  let end = 0
+  turn.units = [...payloads.lengths].map(
+    (length) => decodeFrame(payloads.bytes.subarray(end, (end += length))).units,
+  )`,
+      },
+    ],
+    life: 'store',
+    seeds: [1, 4],
   },
   {
     name: 'memory that `peek` gave stays as it is',
