@@ -47,7 +47,7 @@ const durations = metric('histogram', seconds)
 export const metrics = {
   build: metric('info')(
     'keelson_build_info',
-    'The version of Keelson and of Node, the name of the instance, and that of the build, if it has one.',
+    'Always 1. Its labels have the versions of Keelson and Node, the name of the instance, and `build`.',
     'instance',
     'version',
     'node',
@@ -56,7 +56,7 @@ export const metrics = {
   durable: gauge('keelson_durable', '1 if an acknowledged write is on the disk.'),
   troubles: gauge(
     'keelson_troubles',
-    'Troubles of health() at the prompt. `of` is a shard, a kind, a workflow, a queue, or empty.',
+    'Troubles that health() at the prompt lists. `of` is a shard, a kind, a workflow, a queue, or empty.',
     'kind',
     'severity',
     'of',
@@ -72,16 +72,16 @@ export const metrics = {
   ),
   memberEpoch: gauge(
     'keelson_member_epoch',
-    'How many owners the instance of the cluster has had, with this one.',
+    'How many owners the instance of the cluster has had, including the present one.',
   ),
 
   memberUp: gauge(
     'keelson_member_up',
-    '1 if the member of the folder has answered this scrape, else 0. With members on one folder.',
+    '1 if the member has answered this scrape, else 0. With members on one folder.',
   ),
   memberShards: gauge(
     'keelson_member_shards',
-    'The shards that the member of the folder has. With members on one folder.',
+    'Shards that are open at the member. With members on one folder.',
   ),
 
   processes: gauge('keelson_processes', 'Processes that live.', 'kind'),
@@ -111,7 +111,7 @@ export const metrics = {
   ),
   childrenCrashing: gauge(
     'keelson_children_crashing',
-    'Children that ended or did not start three times in a minute, and entities that crashed so often.',
+    'Children that ended, or failed to start, three times in a minute, and entities that crashed so often.',
   ),
   mailbox: gauge('keelson_mailbox_messages', 'Messages that wait.', 'kind'),
   mailboxMax: largest(
@@ -137,7 +137,7 @@ export const metrics = {
 
   turns: counter(
     'keelson_turns_total',
-    'Turns of durable actors, with their births.',
+    'Turns of durable actors, including births.',
     'kind',
     'result',
   ),
@@ -149,7 +149,7 @@ export const metrics = {
   ),
   failures: counter(
     'keelson_failures_total',
-    'Failures of work of yours: steps, jobs, runs, handlers and more, by the code of the error.',
+    'Failures of your steps, jobs, runs, handlers and more, by the code of the error.',
     'what',
     'kind',
     'reason',
@@ -166,7 +166,7 @@ export const metrics = {
   ),
   alarmsOverdue: gauge(
     'keelson_alarms_overdue',
-    'Alarms and steps that are due for more than 10 s; of a shard 1,000 at most.',
+    'Alarms and steps that have been due for more than 10 s, at most 1,000 of each shard.',
     'kind',
   ),
 
@@ -180,21 +180,25 @@ export const metrics = {
   queueJobs: gauge('keelson_queue_jobs', 'Jobs of queues.', 'queue', 'status'),
   queueOldest: gauge(
     'keelson_queue_oldest_seconds',
-    'How long the oldest ready job has waited; 0 without one.',
+    'How long the oldest ready job has waited; 0 if no job is ready.',
     'queue',
   ),
   queueBatch: metric('histogram', counts)(
     'keelson_queue_batch_jobs',
-    'Jobs of a call of the handler of a queue with batches.',
+    'Jobs that one call of a handler gets, for queues with batches.',
     'queue',
   ),
 
   commitWait: durations(
     'keelson_wal_commit_wait_seconds',
-    'From the first write of a group until the log got it.',
+    'From the first write of a group until the log has the group.',
     'shard',
   ),
-  sync: durations('keelson_wal_sync_seconds', 'Write and sync of a group.', 'shard'),
+  sync: durations(
+    'keelson_wal_sync_seconds',
+    'How long a group takes to be written and synced.',
+    'shard',
+  ),
   groupFrames: metric('histogram', counts)(
     'keelson_wal_group_frames',
     'Frames of a group.',
@@ -212,7 +216,7 @@ export const metrics = {
 
   lagFrames: gauge(
     'keelson_projection_lag_frames',
-    'Frames that are applied and not projected. Without a name it is that of the store.',
+    'Frames that are applied and not projected. The store has no `name`.',
     'shard',
     'name',
   ),
@@ -224,14 +228,18 @@ export const metrics = {
   ),
   lagSeconds: gauge(
     'keelson_projection_lag_seconds',
-    'How long the oldest applied frame has not been projected, at most.',
+    'How long the oldest frame that is not projected has been applied: an upper bound.',
     'shard',
     'name',
   ),
-  flush: durations('keelson_projection_flush_seconds', 'A commit of the projection.', 'shard'),
+  flush: durations(
+    'keelson_projection_flush_seconds',
+    'How long a commit of the projection takes.',
+    'shard',
+  ),
   snapshotAge: gauge(
     'keelson_snapshot_age_seconds',
-    'Since the last snapshot that was made since the instance started.',
+    'How long ago the instance has made its last snapshot; no value before the first since its start.',
     'shard',
   ),
   snapshotFailures: counter(
@@ -246,19 +254,19 @@ export const metrics = {
   ),
   streams: gauge(
     'keelson_streams',
-    'Streams, by themselves and of actors. A scrape looks at 1,000 of a shard: with more the count is late.',
+    'Streams. `of` is `actor`, or `itself` for a stream without an actor. A scrape examines 1,000 streams of a shard, so a larger count lags.',
     'shard',
     'of',
   ),
   streamMessages: counter(
     'keelson_stream_messages_total',
-    'Messages appended to streams, including those of turns.',
+    'Messages appended to streams, including messages of turns.',
     'shard',
   ),
   streamBytes: counter('keelson_stream_bytes_total', 'The bytes of these messages.', 'shard'),
   streamAppend: durations(
     'keelson_stream_append_seconds',
-    'From the leaving of gathered appends until they were durable.',
+    'From the time at which gathered appends are sent until they are durable.',
     'shard',
   ),
   streamRefused: counter(
@@ -273,12 +281,12 @@ export const metrics = {
   ),
   streamTail: durations(
     'keelson_stream_tail_seconds',
-    'From the last append, as its frame is stamped, until a reader that waited has its messages.',
+    'From the time in the frame of an append until a reader that waits has its messages.',
     'shard',
   ),
   journalLag: gauge(
     'keelson_journal_subscription_lag',
-    'LSNs after the position of a subscription, including those without entries.',
+    'LSNs after the position of a subscription, including LSNs without entries.',
     'name',
   ),
   replicationLag: gauge(
@@ -288,7 +296,7 @@ export const metrics = {
   ),
   replicationUp: gauge(
     'keelson_replication_up',
-    '1 while a replica takes what is replicated, of every shard.',
+    '1 while a replica accepts the frames of every shard, else 0.',
     'follower',
   ),
   shardPhase: metric('stateset')(
@@ -337,7 +345,7 @@ export const metrics = {
   ),
   turnDuration: durations(
     'keelson_turn_duration_seconds',
-    'From the begin of a turn of a durable actor until it is durable.',
+    'From the beginning of a turn of a durable actor until it is durable.',
     'kind',
     'result',
   ),
