@@ -69,7 +69,7 @@ export const conditionsIn = (kind: string, where: object): readonly [Condition, 
   const [first, ...others] = fieldsIn(where).map(([field, sought]): Condition => {
     const bounds = isBetween(sought)
       ? boundsOf(field, sought)
-      : { equals: encodeIndexValue(sought as string) }
+      : { equals: encodeIndexValue(sought as string, 'where', field) }
     const prefix = indexRows(kind, field).gte as string
     return { field, bounds, rows: indexRows(kind, field, bounds), prefix }
   })
@@ -90,7 +90,10 @@ const boundNames = ['gt', 'gte', 'lt', 'lte'] as const
 
 /** The bounds as the index has them. A missing one is the end of the other's type. */
 const boundsOf = (field: string, sought: object): IndexBounds => {
-  const { gt, gte, lt, lte } = ownOptions(sought as Between<string | number>, boundNames)
+  const { gt, gte, lt, lte } = ownOptions(sought as Between<string | number>, boundNames, [
+    'where',
+    field,
+  ])
   const [lower, upper] = [gt ?? gte, lt ?? lte]
   const type = typeof (lower ?? upper)
   const isMixed = upper !== undefined && typeof upper !== type
@@ -99,9 +102,9 @@ const boundsOf = (field: string, sought: object): IndexBounds => {
   if ((type !== 'number' && type !== 'string') || isMixed || isDouble)
     throw invalidArgument(`where.${field}`, 'one lower and one upper bound of one type', sought)
   const encoded = (bound: string | number | undefined): string | undefined =>
-    bound === undefined ? undefined : encodeIndexValue(bound)
+    bound === undefined ? undefined : encodeIndexValue(bound, 'where', field)
   // The first character of an encoded value is its type.
-  const first = encodeIndexValue((lower ?? upper) as string).charAt(0)
+  const first = encodeIndexValue((lower ?? upper) as string, 'where', field).charAt(0)
   const beyond = String.fromCharCode(first.charCodeAt(0) + 1)
   return {
     ...(gt !== undefined ? { gt: encoded(gt) as string } : { gte: encoded(gte) ?? first }),

@@ -184,7 +184,7 @@ const checkedFields = (found: unknown): Fields => {
     if (field.startsWith('$'))
       throw invalidArgument('index', 'names of fields that do not begin with $', field)
     const value = fields[field]
-    if (value !== undefined) encodeIndexValue(value)
+    if (value !== undefined) encodeIndexValue(value, 'index', field)
   }
   return fields
 }

@@ -38,7 +38,7 @@ const isName = (name: string): boolean =>
   name.length <= nameLengthMax && nameForm.test(name) && !taken.includes(name)
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it looks for
-const controls = /[\0-\x1f\x7f]/
+const controls = /[\0-\x1f\x7f-\x9f]/
 
 const isValue = (found: unknown): boolean =>
   typeof found === 'string'

@@ -105,7 +105,9 @@ export const endsOfBatch = async (
   if (!first) return refused
   try {
     const call = new BatchCall([first, ...others])
-    const outcomes = outcomesOf(await handler([...jobs.values()], call), given.length)
+    // Frozen: a handler that sorts its list would give each job the outcome of another.
+    const list = Object.freeze([...jobs.values()])
+    const outcomes = outcomesOf(await handler(list, call), given.length)
     const ended = given.map((job, at) => endOfJob(job, outcomes?.[at], keepsResult))
     return [...refused, ...ended]
   } catch (thrown) {

@@ -304,16 +304,22 @@ const status = oneOf(...runStatuses)
 
 const named = recordOf(anything)
 
-/** The conditions of `where`, apart: the status is no attribute. */
+/**
+ * The conditions of `where`, apart: the status is no attribute. One without a condition is refused: a
+ * value that happens to be `undefined`, such as the customer of a request, would list all runs.
+ */
 const where: Check<
   { readonly status: RunStatus | undefined; readonly attributes: Attributes | undefined },
   Where
 > = (found, at) => {
   const { status: sought, ...others } = named(found, at)
-  return {
+  const conditions = {
     status: sought === undefined ? undefined : status(sought, below(at, 'status')),
     attributes: attributes(others, at),
   }
+  if (conditions.status === undefined && conditions.attributes === undefined)
+    throw refusal(at, 'at least one condition', found)
+  return conditions
 }
 
 /** The options by which `list` and `watch` choose runs. */

@@ -139,9 +139,9 @@ const scheduleOf = (row: ScheduleRow): SchedulePage['rows'][number] => {
 export const runsShown = async (app: App, query: Query): Promise<RunPage> => {
   const status = optionalText(query, 'status') as RunStatus | undefined
   const cursor = optionalText(query, 'cursor')
-  const where = whereIn(optionalText(query, 'where') ?? '')
-  const sought = status === undefined ? where : Object.assign(where, { status })
-  const options = { limit: pageRows, where: sought, ...given({ cursor }) }
+  const text = optionalText(query, 'where')
+  const where = text === undefined ? undefined : { ...whereIn(text), ...given({ status }) }
+  const options = { limit: pageRows, ...given({ cursor, ...(where ? { where } : { status }) }) }
   const page = await runPage(app, textIn(query, 'type'), options)
   return { rows: page.entries.map(rowOf), ...given({ cursor: page.cursor }) }
 }

@@ -25,6 +25,8 @@ const conditionsIn = (
     const [, name = '', value = ''] = condition.exec(text) ?? []
     if (name === '')
       throw invalidArgument('where', 'conditions such as customer=c-7, status=failed', text)
+    if (found.some(([known]) => known === name))
+      throw invalidArgument('where', `one condition of ${name}`, text)
     found.push([name, valueIn(value)])
   }
   return Object.fromEntries(found)

@@ -16,16 +16,18 @@ export const indexTextBytesMax = 512
 const types = { null: '0', false: '1', true: '2', number: '3', string: '4' } as const
 
 /**
- * The text of an index value. -0 becomes 0.
+ * The text of an index value. -0 becomes 0. A refusal names the place `of.field`, without a field `of`.
  * @throws KeelsonError `INVALID_ARGUMENT` for NaN, an ill-formed string, one with a NUL, or another
  * type; `TOO_LARGE` for a string beyond 512 bytes
  */
-export const encodeIndexValue = (value: IndexValue): string => {
-  if (typeof value === 'string') return types.string + checkText(value)
+export const encodeIndexValue = (value: IndexValue, of = 'index value', field = ''): string => {
+  if (typeof value === 'string') return types.string + checkText(value, of, field)
   if (typeof value === 'number' && !Number.isNaN(value)) return types.number + digitsOf(value)
   if (value === null || typeof value === 'boolean') return types[`${value}`]
-  throw invalidArgument('index value', 'a string, a number, a boolean or null', value)
+  throw invalidArgument(placeOf(of, field), 'a string, a number, a boolean or null', value)
 }
+
+const placeOf = (of: string, field: string): string => (field === '' ? of : `${of}.${field}`)
 
 /** The value of such a text. @throws KeelsonError `CORRUPT` for any other text */
 export const decodeIndexValue = (encoded: string): IndexValue => {
@@ -57,14 +59,16 @@ const whole = (value: IndexValue, isSound: boolean): IndexValue => {
 
 const isText = (text: string): boolean => !text.includes('\0') && utf8Length(text) >= 0
 
-const checkText = (text: string): string => {
+const checkText = (text: string, of: string, field: string): string => {
   // A unit of UTF-16 takes at least one byte.
   const bytes = text.length > indexTextBytesMax ? text.length : utf8Length(text)
   if (bytes > indexTextBytesMax)
-    throw new KeelsonError('TOO_LARGE', `an index value has at most ${indexTextBytesMax} bytes`, {
-      details: { bytes, bytesMax: indexTextBytesMax },
-    })
-  if (!isText(text)) throw invalidArgument('index value', 'well-formed text without NUL', text)
+    throw new KeelsonError(
+      'TOO_LARGE',
+      `${placeOf(of, field)}: an index value has at most ${indexTextBytesMax} bytes`,
+      { details: { bytes, bytesMax: indexTextBytesMax } },
+    )
+  if (!isText(text)) throw invalidArgument(placeOf(of, field), 'well-formed text without NUL', text)
   return text
 }
 

@@ -94,6 +94,16 @@ test('pages of any size have each entity once that all conditions hold for, in t
   await s.close()
 })
 
+test('a refused value is named by its field, in a turn and in `where`', async () => {
+  const { of, set } = await world()
+  const state = new Map([['a', { good: 1, bad: Number.NaN }]])
+
+  await expect(set(state)).rejects.toThrow('index.bad: expected a string, a number')
+  expect(() => of().list({ where: { good: 1, bad: Number.NaN } })).toThrow('where.bad: expected')
+  expect(() => of().list({ where: { bad: { gte: 'a\0' } } })).toThrow('where.bad: expected')
+  expect(() => of().list({ where: { bad: { ge: 1 } } as never })).toThrow('where.bad.ge')
+})
+
 test('an entity that was removed, or has another value now, is not found by the old one', async () => {
   const { s, of, set, pages } = await world()
   const open = { customer: 'c-7', status: 'open' }

@@ -135,6 +135,7 @@ describe('a start is refused, and leaves nothing, with', () => {
     ['a long name', { ['n'.repeat(65)]: 1 }],
     ['a long text', { customer: 'é'.repeat(129) }],
     ['a control character', { customer: 'c\u0001' }],
+    ['a control character of Latin-1', { customer: 'c\u009b' }],
     ['half a character', { customer: '\ud800' }],
     ['no finite number', { tier: Number.NaN }],
     ['an object', { customer: {} }],
@@ -166,8 +167,18 @@ test.each([
   [{ where: { status: 'lost' } }, 'where.status'],
   [{ where: { customer: null } }, 'where.customer'],
   [{ where: 'customer' }, 'where'],
+  [{ where: {} }, 'where: expected at least one condition'],
+  [{ where: { customer: undefined, status: undefined } }, 'where: expected at least one condition'],
 ])('a list is refused with %o', async (options, expected) => {
   const w = await flowWorld([work])
 
   await expect(idsIn(w, options as never)).rejects.toThrow(expected)
+})
+
+test('a watch whose `where` has no condition is refused: it would be a watch of all runs', async () => {
+  const w = await flowWorld([work])
+
+  expect(() => w.flow.watch({ type: work, where: { customer: undefined } })).toThrow(
+    'where: expected at least one condition',
+  )
 })

@@ -241,6 +241,28 @@ describe('each job of a batch', () => {
   })
 })
 
+test('a handler cannot sort its list, for each job would have the outcome of another', async () => {
+  const sorted = (jobs: readonly BatchJob<string>[]) => {
+    const own = jobs as BatchJob<string>[]
+    own.sort((a, b) => (a.input < b.input ? 1 : -1))
+    return own.map(({ input }) => done(input))
+  }
+  const names = queue('names', sorted, {
+    batch: { max: 2 },
+    keep: { results: '1d' },
+    retry: { max: 1 },
+  })
+  const s = await simulated({ app: supervisor('app', {}, [flows({ queues: [names] })]) })
+  await s.during(flow(s.app).addMany(names, ['a', 'b'], () => ({})))
+  await s.advance(1_000)
+
+  const { entries } = await s.during(flow(s.app).read('dead', names))
+  expect(entries.map(({ job, error }) => [job, error?.name])).toEqual([
+    ['a', 'TypeError'],
+    ['b', 'TypeError'],
+  ])
+})
+
 describe('the limits of a queue with batches', () => {
   test('count each job', async () => {
     const { s, add, counts, names, call } = await batchWorld({

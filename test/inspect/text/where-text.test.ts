@@ -14,7 +14,7 @@ test.each([
   expect(whereIn(text)).toEqual(where)
 })
 
-test.each(['customer', 'customer=', '=c', 'customer="c', 'a=1,,b=2', ','])(
+test.each(['customer', 'customer=', '=c', 'customer="c', 'a=1,,b=2', ',', 'a=1,a=2'])(
   '%j is refused',
   (text) => {
     expect(() => whereIn(text)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))

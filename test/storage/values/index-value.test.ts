@@ -57,7 +57,7 @@ describe('an index value', () => {
       ...[0, Number.MIN_VALUE, 0.1, 0.5, 1, 9, 10, 2 ** 53, Number.MAX_VALUE],
       Number.POSITIVE_INFINITY,
     ]
-    const shuffled = [...sorted].reverse().map(encodeIndexValue)
+    const shuffled = [...sorted].reverse().map((number) => encodeIndexValue(number))
     expect(shuffled.sort(bytesOrder).map(decodeIndexValue)).toEqual(sorted)
   })
 
