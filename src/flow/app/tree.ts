@@ -54,11 +54,7 @@ export const flows = (parts: FlowParts, ...surplus: []): ChildSpec => {
       ...others.flatMap((part) => part.children()),
       schedulesSpec(runStarter),
       batchesSpec(),
-      keeperSpec(
-        workflows,
-        queues.map(({ name }) => name),
-        brokenSchedules,
-      ),
+      keeperSpec(workflows, queues, brokenSchedules),
     ])
   // The children of each start are made for it: they keep what is in memory.
   const own: ChildSpec = { ...spec(), start: (context) => spec().start(context) }

@@ -5,9 +5,11 @@
 
 import type { Verdict } from '../../actors/index.ts'
 import { isKeelsonError, type KeelsonError, type KeptError, keptError } from '../../errors.ts'
+import { ownOf } from '../../own-names.ts'
 import { readError } from '../../thrown.ts'
 import { userPlace } from '../../user-frames.ts'
 import type { Workflow } from '../runs/body.ts'
+import { policyOf } from '../runs/decide.ts'
 import { type Active, isSame, isWait, named } from '../runs/operations.ts'
 import {
   type Awaited,
@@ -64,7 +66,7 @@ export const verdictBefore = (state: RunState, workflow: Workflow): Verdict | un
 
 /** The parts of a program that runs name. */
 export type NamedParts = {
-  readonly queues: { has(name: string): boolean }
+  readonly queues: { get(name: string): { readonly takesRuns: boolean } | undefined }
   readonly workflows: { has(name: string): boolean }
 }
 
@@ -77,7 +79,9 @@ export const lackOf = (
   if ('unreadable' in run)
     return blocksWith(run.unreadable, 'restore the value, or `settle` the operation')
   const queue = waitsFor?.kind === 'queue' ? waitsFor.name : undefined
-  if (queue !== undefined && !queues.has(queue)) return lacks(`queue ${queue}`)
+  const place = queue === undefined ? undefined : queues.get(queue)
+  if (queue !== undefined && !place?.takesRuns)
+    return lacks(`queue ${queue}${place ? ' without a handler, for its runs' : ''}`)
   for (const { child, outcome } of run.record) {
     if (child === undefined || outcome || workflows.has(typeOfRun(child))) continue
     return lacks(`workflow ${typeOfRun(child)}, of its child`)
@@ -97,6 +101,7 @@ export const lacks = (what: string): Verdict => ({
 export const verdictOf = async (run: RehearsedRun): Promise<Verdict | undefined> => {
   const error = await blockingError(run)
   if (error) return softened(run.state, blocksWith(error, bodyFix))
+  if (isBetweenTries(run.state)) return triesOfRun(run)
   return run.end ? verdictOfEnd(run, run.end) : verdictOfRest(run)
 }
 
@@ -157,7 +162,7 @@ export const softened = ({ status, error }: RunState, verdict: Verdict): Verdict
 const verdictOfEnd = ({ state }: RehearsedRun, end: BodyEnd): Verdict | undefined => {
   const { status } = state
   const how = end.status === 'completed' ? 'complete' : end.again ? 'begin again' : 'fail'
-  if (status === 'waiting' && !isBetweenTries(state))
+  if (status === 'waiting')
     return acts('would end', `it waits for ${shown(state.waitsFor)}, and would ${how} instead`)
   const isOtherwise =
     (status === 'completed' && how !== 'complete') || (status === 'failed' && how !== 'fail')
@@ -180,11 +185,56 @@ const verdictOfRest = (run: RehearsedRun): Verdict | undefined => {
     const text = `${key} has failed ${recorded?.tries} times, and fails now: \`retry\` allows no more`
     return acts('has no try left', text, 'keep `retry.max` until these runs are over')
   }
-  if (state.status !== 'waiting' || isBetweenTries(state)) return undefined
+  if (state.status !== 'waiting') return undefined
   const begun = replay.isComplete ? [...replay.inFlight].filter(isNew) : []
   if (begun.length > 0)
     return acts('would begin more', `it rests, and would begin ${keysOf(begun)}`)
-  return waitsOtherwise(state.waitsFor, replay.open, run.awaitsOthers)
+  return (
+    waitsOtherwise(state.waitsFor, replay.open, run.awaitsOthers) ??
+    timedOtherwise(replay.open) ??
+    attributesOtherwise(run)
+  )
+}
+
+/** A run in the pause before its next try. With fewer tries in the program that one is its last. */
+const triesOfRun = ({ state, workflow }: RehearsedRun): Verdict | undefined => {
+  const { max } = policyOf({ max: 1 }, workflow.options.retry)
+  const failed = state.attempt - 1
+  if (failed < max) return undefined
+  const text = `the run has failed ${failed} times, and \`retry\` allows ${max}: its next try is the last one`
+  return acts('has no try left', text, 'keep `retry.max` until these runs are over')
+}
+
+/** The `timeout` of a wait counts from when the wait begins: one that has begun keeps the time of its program. */
+const timedOtherwise = (open: readonly Active[]): Verdict | undefined => {
+  const waits = open.filter(({ kind }) => kind === 'wait')
+  const ends = waits.find(({ parts, recorded }) => !parts.at && recorded?.dueAt !== undefined)
+  if (ends?.recorded?.dueAt !== undefined) {
+    const until = new Date(ends.recorded.dueAt).toISOString()
+    const text = `${shown(named(ends))} has no \`timeout\` now; the one that began holds: the body gets undefined at ${until}`
+    return acts('its timeout holds', text, 'let the body take `undefined` there')
+  }
+  const untimed = waits.find(({ parts, recorded }) => parts.at && recorded?.dueAt === undefined)
+  if (!untimed) return undefined
+  const text = `${shown(named(untimed))} has a \`timeout\` now, which begins when something else wakes the run`
+  const fix = 'to end these waits, send the runs their signal, or cancel them'
+  return { ...acts('its timeout begins later', text, fix), level: 'notes' }
+}
+
+/** Attributes that the body sets otherwise now: the recorded ones stay. */
+const attributesOtherwise = ({ replay }: RehearsedRun): Verdict | undefined => {
+  for (const { parts, recorded } of replay.asked.values()) {
+    const [set, now] = [recorded?.outcome, parts.change?.outcome]
+    if (set?.kind !== 'ok' || now?.kind !== 'ok') continue
+    const [old, next] = [Object(set.value), Object(now.value)]
+    const names = [...new Set([...Object.keys(old), ...Object.keys(next)])]
+    const moved = names.filter((name) => ownOf(old, name) !== ownOf(next, name)).sort()
+    if (moved.length === 0) continue
+    const text = `its body sets other values of ${moved.join(', ')} now, and lists find the ones that were set`
+    const fix = 'for runs that have begun, set them once more in the body, under `ctx.patched`'
+    return { ...acts('attributes stay', text, fix), level: 'notes' }
+  }
+  return undefined
 }
 
 /** The difference between the waits of a run at rest and the waits of its body now. */

@@ -12,6 +12,9 @@ import { type GivenRun, RunJudge } from './run-judge.ts'
 import { lackOf, type NamedParts } from './run-verdict.ts'
 import { recordIn, runStateOf, workflowOf } from './stored-run.ts'
 
+/** A queue, as runs wait in it. */
+type Place = { readonly name: string; readonly takesRuns: boolean }
+
 /** The judge of the waiting runs of these workflows. It carries nothing out. */
 export class WaitingRuns implements KindJudge {
   readonly #workflows: ReadonlyMap<string, Workflow>
@@ -20,9 +23,12 @@ export class WaitingRuns implements KindJudge {
   readonly #runs: RunJudge
   #found: WouldBlock[] = []
 
-  constructor(app: AppContext, workflows: readonly Workflow[], queues: readonly string[]) {
+  constructor(app: AppContext, workflows: readonly Workflow[], queues: readonly Place[]) {
     this.#workflows = new Map(workflows.map((workflow) => [workflow.name, workflow]))
-    this.#parts = { workflows: this.#workflows, queues: new Set(queues) }
+    this.#parts = {
+      workflows: this.#workflows,
+      queues: new Map(queues.map((queue) => [queue.name, queue])),
+    }
     this.#entities = app[durableActors].entities
     this.#runs = new RunJudge(this.#entities.system, ({ name }, id, { level, what, reason }) => {
       if (level === 'blocks') this.#finds(name, id, `${what}: ${reason}`)

@@ -7,7 +7,7 @@ import { ownOf } from '../../own-names.ts'
 import { readEntityRow } from '../../storage/index.ts'
 import { lackOf, lacks, softened, verdictBefore } from '../judging/run-verdict.ts'
 import { runStateOf, workflowOf } from '../judging/stored-run.ts'
-import { declaredQueue } from '../queue/queue-terms.ts'
+import { declaredQueue, type Queue } from '../queue/queue-terms.ts'
 import { runKind, scheduleKind, schedulesKind } from '../runs/parts.ts'
 import { isOver } from '../runs/record.ts'
 import { declaredSchedule } from '../schedule/schedule-entity.ts'
@@ -51,11 +51,9 @@ export class DeclarationJudge {
 
   /** The findings about a schedule, or about a queue with jobs. */
   ofActor(part: StoredPart): readonly Found[] {
-    const { kind, id } = part
+    const { kind } = part
     if (kind === schedulesKind || kind.startsWith('$schedule-')) this.#judgePlan(part)
-    else if (kind.startsWith('$queue-') && part.hasJobs && !this.#catalogue.hasKind(kind))
-      this.#says(shownKind(kind, id), id, lacks(`queue ${kind.slice('$queue-'.length)}`))
-    else if (kind.startsWith('$queue-')) this.#judgeTries(part)
+    else if (kind.startsWith('$queue-')) this.#judgeQueue(part)
     return this.#taken()
   }
 
@@ -108,10 +106,18 @@ export class DeclarationJudge {
     }
   }
 
+  #judgeQueue(part: StoredPart): void {
+    const { kind, id, hasJobs, areHandled } = part
+    const name = kind.slice('$queue-'.length)
+    const queue = this.#catalogue.queues.get(name)
+    if (!queue && hasJobs) this.#says(shownKind(kind, id), id, lacks(`queue ${name}`))
+    else if (queue?.takesRuns && areHandled)
+      this.#says(shownKind(kind, id), id, lacks(`handler of the queue ${name}, for its jobs`))
+    else if (queue) this.#judgeTries(part, queue)
+  }
+
   /** Jobs that have failed as often as the queue allows now: they die in the place of their next try. */
-  #judgeTries({ kind, id, failed = [] }: StoredPart): void {
-    const queue = this.#catalogue.queues.get(kind.slice('$queue-'.length))
-    if (!queue) return
+  #judgeTries({ kind, id, failed = [] }: StoredPart, queue: Queue): void {
     const { triesMax } = queue[declaredQueue].limits
     for (const { tries, count, first } of failed) {
       if (tries < triesMax) continue
@@ -152,10 +158,15 @@ export class DeclarationJudge {
   /** Ended runs that were kept until now, and that go at the start. */
   #judgeKeeping({ ended, newest }: StoredFacts): void {
     const going = new Map<string, number>()
+    const hours = ended.map(([, , hour]) => hour * hourMs)
     for (const [name, status, hour, count] of ended) {
       const keep = this.#catalogue.workflows.get(name)?.options.keep
       const keepMs = ownOf(keep, status as keyof typeof keep)
-      if (keepMs === undefined || newest - (hour + 1) * hourMs <= keepMs + lateMs) continue
+      if (keepMs === undefined) continue
+      const over = (hour + 1) * hourMs + keepMs
+      // An instance that was off for that long has not removed them yet: it has to have run since then.
+      const wasOn = hours.some((at) => at >= over && newest - at > lateMs)
+      if (!wasOn) continue
       going.set(name, (going.get(name) ?? 0) + count)
     }
     for (const [name, count] of going) {
@@ -170,7 +181,7 @@ export class DeclarationJudge {
 const hourMs = 3_600_000
 
 /** The keeper removes ended runs once an hour, so a run may outlive its retention by that. */
-const lateMs = 2 * hourMs
+const lateMs = 3 * hourMs
 
 const moved = (before: number | undefined, next: number | undefined): Verdict => ({
   level: 'acts',

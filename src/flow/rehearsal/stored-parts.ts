@@ -12,17 +12,13 @@ import {
 import { type AppContext, durableActors } from '../../supervisors/index.ts'
 import { type RunRecord, recordIn, runStateOf, workflowOf } from '../judging/stored-run.ts'
 import { isOver, type RunState } from '../runs/record.ts'
-import { type FailedJobs, failedJobs, hasJobs } from './stored-jobs.ts'
+import { type StoredJobs, storedJobs } from './stored-jobs.ts'
 
 /** An actor as a judge gets it. */
 export type StoredPart = StoredActor & {
   /** Of a run: its record, or why it cannot be read. */
   readonly run?: RunRecord
-  /** Of a queue: whether jobs wait or run in it. */
-  readonly hasJobs?: boolean
-  /** Of a queue: its jobs that have failed and wait for another try. */
-  readonly failed?: readonly FailedJobs[]
-}
+} & Partial<StoredJobs>
 
 type EndedHour = readonly [
   workflow: string,
@@ -154,11 +150,7 @@ export class StoredParts implements RehearsedParts {
     const state = runStateOf(actor)
     if (state) return { ...actor, run: await recordIn(state, rows) }
     if (!actor.kind.startsWith('$queue-')) return actor
-    return {
-      ...actor,
-      hasJobs: hasJobs(rows),
-      failed: await failedJobs(rows, entities.system.clock),
-    }
+    return { ...actor, ...(await storedJobs(rows, entities.system.clock)) }
   }
 }
 

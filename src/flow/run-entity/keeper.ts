@@ -65,10 +65,12 @@ export type BrokenSchedule = {
 
 type BrokenSchedules = (app: AppContext, now: number) => readonly BrokenSchedule[]
 
+/** A queue, as runs wait in it. */
+type Place = { readonly name: string; readonly takesRuns: boolean }
+
 type Start = {
   readonly workflows: readonly Workflow[]
-  /** The names of the queues. */
-  readonly queues: readonly string[]
+  readonly queues: readonly Place[]
   readonly broken: BrokenSchedules
 }
 
@@ -213,7 +215,7 @@ const pauses = { baseMs: 1_000, maxMs: 60_000, jitter: 0.2 }
 /** The keeper of these workflows, and of the schedules made at run time, as a part of the tree. */
 export const keeperSpec = (
   workflows: readonly Workflow[],
-  queues: readonly string[],
+  queues: readonly Place[],
   broken: BrokenSchedules,
 ): ChildSpec => worker('keeper', server, { workflows, queues, broken }, { label: 'keeper of runs' })
 

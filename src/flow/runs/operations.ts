@@ -426,8 +426,10 @@ const performWait = async (
   if (at !== undefined && active.recorded?.dueAt === undefined)
     await carrier.record(active, { dueAt: at })
   await carrier.readSignals()
-  if (at === undefined) return carrier.passively(overOf(active))
-  if (await waitUntil(carrier, active, active.recorded?.dueAt ?? at)) {
+  // A time that has begun holds, though an earlier program gave it: its alarm has to end the wait.
+  const dueAt = active.recorded?.dueAt ?? at
+  if (dueAt === undefined) return carrier.passively(overOf(active))
+  if (await waitUntil(carrier, active, dueAt)) {
     // A signal that came in time goes first.
     await carrier.readSignals()
     await carrier.record(active, { outcome: { kind: 'ok' } })
