@@ -29,7 +29,7 @@ export interface Claimant {
 }
 
 /** Node alone has it: by it the copies of this module in one process find the one listener. */
-const ours: unique symbol = Symbol.for('keelson.claims') as never
+const ours: unique symbol = Symbol.for('keelson.claims')
 
 type Owned = { readonly [ours]?: Claims }
 

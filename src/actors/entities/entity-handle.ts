@@ -249,7 +249,8 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
     this.#access.check()
     if (typeof field !== 'string' || field === '' || field.includes('\0'))
       throw invalidArgument('field', 'a field of the index', field)
-    return (await countsOf(this.#entities, this.kind, field)) as never
+    const counts = await countsOf(this.#entities, this.kind, field)
+    return counts as Map<Exclude<F[K], undefined>, number>
   }
 
   /** How many entities have a row, from counters as `counts`. */

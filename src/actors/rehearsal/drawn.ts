@@ -62,7 +62,7 @@ export const setDraws = (seed: number, time: number): SetDraws => {
     const found = Reflect.get(of, name)
     const value = (...given: unknown[]) => {
       // With a callback it answers later: such a handler awaits.
-      if (typeof given.at(-1) === 'function') return Reflect.apply(found as never, of, given)
+      if (typeof given.at(-1) === 'function') return Reflect.apply(found, of, given)
       drawn(label)
       return make(...(given as never[]))
     }

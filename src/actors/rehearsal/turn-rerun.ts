@@ -257,7 +257,7 @@ class RerunActor {
     })
     this.draft.recording = this.#recording
     context.recording = this.#recording
-    context.from = from as never
+    context.from = from
   }
 
   get open(): TurnDraft {

@@ -16,6 +16,7 @@ import {
   messageSchemas,
   noReply,
   type Parses,
+  type Ref,
 } from '../../runtime/index.ts'
 import { encodeIndexValue } from '../../storage/index.ts'
 import { answeredAtOnce } from '../core/argument-check.ts'
@@ -138,11 +139,14 @@ export type RecordedCall = {
   readonly payload: unknown
 }
 
+/** Messages whose names and payloads the receiver alone knows. */
+type AnyCalls = { readonly calls: { readonly [name: string]: (payload: unknown) => unknown } }
+
 const makesCall = async (state: unknown, recorded: unknown, given: unknown): Promise<unknown> => {
   const context = given as AnyContext
   const { kind, id, name, payload } = recorded as RecordedCall
-  const ref = kindIn(context.app as AppContext, kind).ref(id)
-  await call(context.to(ref as never), name as never, payload as never).catch((error) => {
+  const ref = kindIn(context.app as AppContext, kind).ref(id) as Ref<AnyCalls>
+  await call(context.to(ref), name, payload).catch((error) => {
     // The member that has its shard may run another program.
     const isAbsent = isKeelsonError(error, 'NO_PROCESS') && error.details.kind === kind
     throw isAbsent ? missingDeclaration(`kind ${kind}`, error) : error

@@ -167,7 +167,7 @@ export const runHandle = <I, O, S, Q, U>(
       const hash =
         input && others.id !== undefined ? ifStorable(() => hashOf({ name, value }, of)) : undefined
       const request = { name: checked, value: sent, ...others, ...(hash && { hash }) }
-      await check?.(sent as never)
+      await check?.(sent)
       const asked = () => {
         const answer = call(ref, 'update', request as SignalRequest, { timeoutMs, signal })
         return answerOf(app, run, answer, 'has not answered the update')

@@ -87,7 +87,8 @@ export const jobHandle = <J, R, K>(
     id,
     get: async (...surplus: []) => {
       exactly('get()', surplus)
-      return askQueue(app, queue, (ref) => call(ref, 'job', number)) as never
+      const look = askQueue(app, queue, (ref) => call(ref, 'job', number))
+      return look as Promise<JobLook<StoredJob<J, K>, R> | undefined>
     },
     result: async (options = noOptions, ...surplus: []) => {
       exactly('result({ timeoutMs, signal })', surplus)

@@ -43,8 +43,7 @@ export const runKindSpec = (workflow: Workflow): ChildSpec => {
 /** As long as the kind lives, its runs claim the rejections that their bodies leave unhandled. */
 const claiming = async (spec: ChildSpec, context: Parameters<ChildSpec['start']>[0]) => {
   const started = await spec.start(context)
-  if ('ref' in started && started.ref)
-    context.system.monitor(started.ref as never, claimRejections())
+  if ('ref' in started && started.ref) context.system.monitor(started.ref, claimRejections())
   return started
 }
 

@@ -262,9 +262,7 @@ export class RunActivation implements EndingActivation, Notified {
   #attach(): void {
     const { background } = this
     if (this.#demonitor || !background) return
-    this.#demonitor = background.system.monitor(background.self as never, () =>
-      this.#happens('gone'),
-    )
+    this.#demonitor = background.system.monitor(background.self, () => this.#happens('gone'))
     background.consistsOf(() => runningSteps(this.replay.inFlight))
     background[ownWork].onClose = this.#closes
     if (this.isClosing) this.#closes()

@@ -392,7 +392,7 @@ export type WorkflowOptions<Q extends Queries = Queries, U = object> = WorkflowT
 
 /** The terms of an update, checked. */
 export type CheckedUpdate = {
-  readonly check?: (value: never) => unknown
+  readonly check?: (value: unknown) => unknown
   readonly input?: Parse
   readonly output?: Parse | undefined
 }

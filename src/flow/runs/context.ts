@@ -275,7 +275,7 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
       const full = `$answer ${key}`
       const outcome = await answerOf(
         name,
-        () => handler(value as never, ctx),
+        () => handler(value, ctx),
         this.#parsesAnswer(name, full),
       )
       const { update = '' } = asked.recorded ?? {}

@@ -127,7 +127,7 @@ export const part = <T extends FlowPart>(sort: T['sort']): Check<T> =>
 
 /** The workflow of a call. @throws KeelsonError `INVALID_ARGUMENT` */
 export const workflowOf = <T extends Pick<Workflow, 'sort'>>(type: T): T =>
-  part('workflow')(type, argument('type')) as never
+  part('workflow')(type, argument('type')) as FlowPart & T
 
 /** The options of `ctx.step`. */
 export const stepOptions = object({
@@ -188,7 +188,7 @@ const queries: Check<CheckedOptions['queries'], Queries> = recordOf(
     typeof found === 'function'
       ? { answer: found as CheckedQuery['answer'] }
       : (queryTerms(found, at) as CheckedQuery),
-) as never
+) as Check<CheckedOptions['queries'], Queries>
 
 const updateTerms = object({ input: schema, output: optional(schema) })
 
@@ -197,7 +197,7 @@ const updates: Check<CheckedOptions['updates'], object> = recordOf((found, at): 
   if (isSchema(found)) return { input: schema(found, at) }
   if (typeof found === 'function') return { check: found as CheckedUpdate['check'] & object }
   return updateTerms(found, at) as CheckedUpdate
-}) as never
+}) as Check<CheckedOptions['updates'], object>
 
 /** The options of `workflow`. */
 export const workflowOptions = object({

@@ -39,8 +39,8 @@ export class ReadingLink {
   ): Promise<{ readonly header: unknown; readonly data: Views[V]['data'] }> {
     const session = await this.#opened()
     try {
-      const answer = session.ask({ look: view, query })
-      return (await inTime(this.#clock, answerMs, answer)) as never
+      const answer = await inTime(this.#clock, answerMs, session.ask({ look: view, query }))
+      return answer as { readonly header: unknown; readonly data: Views[V]['data'] }
     } catch (error) {
       if (isKeelsonError(error, 'CLOSED')) throw this.#away(error)
       throw error

@@ -1,6 +1,6 @@
 /** The questions of the page of `keelson observe`, as they come: texts by name. And their answers. Pure. */
 
-import { invalidArgument, KeelsonError } from '../../errors.ts'
+import { type ErrorCode, invalidArgument, KeelsonError } from '../../errors.ts'
 import type { Refusal } from '../../observe/index.ts'
 import { noOptions, ownOf } from '../../own-names.ts'
 
@@ -14,7 +14,7 @@ export type Answered = { readonly id: number } & (
 export const answerIn = (answered: Answered): unknown => {
   if (!('refusal' in answered)) return answered.answer
   const { code, message } = answered.refusal
-  throw new KeelsonError(code as never, message)
+  throw new KeelsonError(code as ErrorCode, message)
 }
 
 /** The parts of a question. Nobody has checked them. */

@@ -147,7 +147,7 @@ export class Members implements Linked, MemberLinks {
         'INVALID_ARGUMENT',
         'the name of a member: expected 1 to 64 letters, digits, _, . or -',
       )
-    return { name, ref: (target) => this.#ref(name, target) as never }
+    return { name, ref: (target) => this.#ref(name, target) }
   }
 
   /** There is a member of that name: links are made with it from now on. */
@@ -285,14 +285,14 @@ export class Members implements Linked, MemberLinks {
     for (const { link } of this.#open.values()) link.owns(this.#ownership.own)
   }
 
-  #ref(member: string, target: string): Ref {
+  #ref<M, S>(member: string, target: string): Ref<M, S> {
     expectName(target, member)
-    if (member === this.member) return this.#system.to(target as Name<never>)
+    if (member === this.member) return this.#system.to(target as Name<M>) as Ref<M, S>
     return refOfName(
       this.#system,
       `${target} at ${member}`,
       () => new MemberDirectory(this, member, target),
-    )
+    ) as Ref<M, S>
   }
 
   // For the board.

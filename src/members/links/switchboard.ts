@@ -10,6 +10,7 @@ import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
 import {
   type ChildSpec,
   type Context,
+  type DynamicSupervisorMessages,
   dynamicSupervisor,
   type GenServer,
   type Name,
@@ -290,7 +291,8 @@ const startLink = (state: State, link: Link, peer: Greeting, context: BoardConte
     },
   }
   const spec = worker(`link(${member})`, linkServer, start, { restart: 'temporary' })
-  startDynamicChild(context.system.to(linked.named('links')) as never, spec).then(
+  const links = context.system.to(linked.named<DynamicSupervisorMessages>('links'))
+  startDynamicChild(links, spec).then(
     (started) => {
       if (started.ok) return
       state.links.delete(link)

@@ -84,7 +84,10 @@ export const send = <M, N extends keyof InfosOf<M> & string>(
   ref: Ref<M>,
   name: N,
   ...[payload]: With<InfosOf<M>[N]>
-): boolean => {
+): boolean => sendInfo(ref, name, payload)
+
+/** Sends an info whose name and payload nobody has checked, as `send` does. */
+export const sendInfo = (ref: Ref<unknown>, name: string, payload: unknown): boolean => {
   const { process, sender } = target(ref)
   if (typeof name !== 'string') throw noName(name)
   if (sender !== undefined && !sender.alive) return false

@@ -5,7 +5,7 @@
  * `messaging.ts`.
  */
 import { Address, type Ref } from '../words/address.ts'
-import { describeMessage, kinds } from '../words/envelope.ts'
+import { describeMessage, Envelope, kinds } from '../words/envelope.ts'
 import * as messaging from './messaging.ts'
 import { direct } from './outputs.ts'
 import type { Process } from './process.ts'
@@ -27,7 +27,7 @@ export const call: typeof messaging.call = (ref, name, payload?, options?) => {
  */
 export const cast: typeof messaging.cast = (ref, name, payload?) => {
   look('cast', ref, name)
-  return messaging.cast(ref, name, payload as never)
+  return messaging.castMessage(ref, new Envelope(kinds.cast, name, payload))
 }
 
 /**
@@ -36,7 +36,7 @@ export const cast: typeof messaging.cast = (ref, name, payload?) => {
  */
 export const send: typeof messaging.send = (ref, name, payload?) => {
   look('send', ref, name)
-  return messaging.send(ref, name, payload as never)
+  return messaging.sendInfo(ref, name, payload)
 }
 
 type Sent = 'call' | 'cast' | 'send'

@@ -211,15 +211,15 @@ export const startOwned = <R>(
   spawn: Spawn,
   run: TaskFunction<R>,
 ): OwnedTask<Awaited<R>> => {
-  const succeeded = (value: Awaited<R>): void => {
-    task.succeeded(value)
+  const succeeded = (value: unknown): void => {
+    task.succeeded(value as Awaited<R>)
     // When the owner gets the value, the task has ended, as in OTP: no other message of it comes
     // between.
     task.process?.end('normal')
   }
   const ref = spawn((context) => {
     const value = run(context)
-    return isThenable(value) ? value.then(succeeded as never) : succeeded(value as Awaited<R>)
+    return isThenable(value) ? value.then(succeeded) : succeeded(value)
   })
   const task = new OwnedTask<Awaited<R>>(owner, processBehind(ref))
   return task

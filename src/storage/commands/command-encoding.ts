@@ -47,9 +47,6 @@ import { PayloadMeasure, type PayloadSink, PayloadWriter } from './payload.ts'
 import { removalFlags, type StreamPart, streamNameBytesMax, writeStreams } from './stream-unit.ts'
 import { turnFault } from './turn-fault.ts'
 
-/** For fields that do not look at their command. */
-const noCommand = undefined as never
-
 const invalid = (message: string): KeelsonError => new KeelsonError('INVALID_ARGUMENT', message)
 
 /** Bytes before the first unit: the time stamp and the number of units. */
@@ -217,7 +214,7 @@ const writeOwn = (sink: PayloadSink, { birth, changes }: OwnChanges): void => {
   sink.bytes(Buffer.from(birth, 'hex'))
   sink.u32(changes.length)
   for (const [each, value] of changes) {
-    key.write(sink, each, noCommand)
+    key.write(sink, each)
     sink.u8(value ? 1 : 0)
     if (value) writeValue(sink, value)
   }
@@ -230,7 +227,7 @@ const writeRemoval = (sink: PayloadSink, { entity, birth, keys, isLast }: Remova
   sink.u8((isLast ? removalFlags.last : 0) | (isOfEntity ? removalFlags.stream : 0))
   if (isOfEntity) sink.text('a name of a stream', streamNameOf(entity), streamNameBytesMax)
   sink.u32(keys.length)
-  for (const each of keys) key.write(sink, each, noCommand)
+  for (const each of keys) key.write(sink, each)
 }
 
 const writeCommand = (sink: PayloadSink, command: Command): void => {
@@ -238,13 +235,13 @@ const writeCommand = (sink: PayloadSink, command: Command): void => {
   if (plan === undefined) throw invalid(`unknown kind of command: ${command.kind}`)
   const given = ownerIn(command)
   sink.u8(plan.code | (given === undefined ? 0 : ownedFlag))
-  if ('key' in command) key.write(sink, command.key, noCommand)
-  if (given !== undefined) owner.write(sink, given, noCommand)
+  if ('key' in command) key.write(sink, command.key)
+  if (given !== undefined) owner.write(sink, given)
   // The most frequent command avoids the walk over its fields.
   if (command.kind === 'put') {
-    expiry.write(sink, command.expiry, noCommand)
-    lastValue.write(sink, command.value, noCommand)
+    expiry.write(sink, command.expiry)
+    lastValue.write(sink, command.value)
   } else
     for (const [name, field] of plan.rest)
-      field.write(sink, command[name as keyof Command], command as never)
+      field.write(sink, command[name as keyof Command], command)
 }

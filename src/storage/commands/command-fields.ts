@@ -21,7 +21,8 @@ import type { PayloadReader, PayloadSink } from './payload.ts'
 
 /** A field of a command. `command` is the whole of it, for fields that share a byte. */
 export type Field<T> = {
-  readonly write: (sink: PayloadSink, value: T, command: never) => void
+  /** Without a `command` for a field that does not look at it. */
+  write(sink: PayloadSink, value: T, command?: object): void
   readonly read: (reader: PayloadReader) => T
   /** The values that the store keeps of it. */
   readonly stored?: Stored<T>

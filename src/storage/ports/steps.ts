@@ -12,8 +12,8 @@ export const finish = <T>(steps: Generator<unknown, T>): T => {
  * Ends steps that may not be through, as `break` in a loop does: their `finally` runs, and closes their
  * files. Nobody takes the result.
  */
-export const cease = (steps: { return(result: never): unknown }): unknown =>
-  steps.return(undefined as never)
+export const cease = (steps: { return(result: unknown): unknown }): unknown =>
+  steps.return(undefined)
 
 /** The same steps, each as `view` shows it. */
 export function* stepsAs<A, B, T>(steps: Generator<A, T>, view: (step: A) => B): Generator<B, T> {

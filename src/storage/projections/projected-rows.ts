@@ -44,7 +44,7 @@ type Fed = Pick<Projection, 'name' | 'version' | 'keeps'> & {
   /** The rows, in the order of their keys. */
   readonly walks: readonly RowRange[]
   readonly changes: (changed: RowChanged, blob: ReadBlob) => readonly object[]
-  readonly project: (change: never, own: OwnRows) => Iterable<ProjectedOperation>
+  project(change: object, own: OwnRows): Iterable<ProjectedOperation>
 }
 
 const userRows: RowRange = { gte: firstUserKey }
@@ -254,8 +254,7 @@ export class ProjectedRows {
     try {
       for (const changed of changes)
         for (const change of changesFor(changed, this.#blob))
-          for (const operation of listed(project(change as never, own)))
-            own.apply(checked(operation))
+          for (const operation of listed(project(change, own))) own.apply(checked(operation))
       own.keep(this.#rows)
       return true
     } catch (error) {
