@@ -35,7 +35,7 @@ export class TurnContext extends ServerContext {
   #app: AppContext | undefined = undefined
   #rows: DurableRows | undefined = undefined
 
-  /** The actor begins: the context is that of its turns. */
+  /** Binds the context to its actor. Every turn of the actor uses this context. */
   belongTo(actor: DurableProcess): void {
     this.#actor = actor
   }

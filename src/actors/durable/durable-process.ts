@@ -117,7 +117,7 @@ export class DurableProcess implements Condition, TurnPort<TurnDraft> {
   /** Why it is blocked. */
   #blocked: KeelsonError | undefined
   #ids: CallIds | undefined
-  /** The state that the outside may see: the last one that is durable. */
+  /** The last durable state. Other processes may see this state. */
   shown: unknown
   /** It ends by itself, to rest or to be removed: its messages go to its successor. */
   rests = false
@@ -155,7 +155,7 @@ export class DurableProcess implements Condition, TurnPort<TurnDraft> {
     return this.#life === 'nothing'
   }
 
-  /** Why the actor cannot go on. It stays so: `unblock` ends this process, and another one begins. */
+  /** Why the actor is blocked. `unblock` ends this process, and a new process begins. */
   get blocked(): KeelsonError | undefined {
     return this.#blocked
   }

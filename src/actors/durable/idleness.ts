@@ -78,8 +78,9 @@ export class Idleness implements HeapEntry {
   }
 
   /**
-   * Whether no message came for the idle time, or the last one asked for rest, none waits, no timer
-   * of it is on its way, which would end with the process, and no answer is owed or awaited.
+   * Whether the process may end: no message came for the idle time, or the last message asked for
+   * rest; no message waits; no timer of the process is set (the timer would end with the process);
+   * no answer is owed or awaited.
    */
   get isLong(): boolean {
     const { depth, owed, timers } = this.#process

@@ -119,7 +119,7 @@ export const doByHand = (
   return true
 }
 
-/** The step, due at `now`. A parked one has all its tries again. */
+/** The step, due at `now`. If the step was parked, its tries are counted from 0 again. */
 export const stepAt = (step: Step, now: number): Step => ({
   ...step,
   ...(isParked(step) && untried),
@@ -127,7 +127,7 @@ export const stepAt = (step: Step, now: number): Step => ({
   wakeAt: now,
 })
 
-/** The alarm, due at `now`. A parked one has all its tries again. */
+/** The alarm, due at `now`. If the alarm was parked, its tries are counted from 0 again. */
 export const alarmAt = (alarm: Alarm, now: number): Alarm => ({
   ...alarm,
   ...(isParked(alarm) && untried),

@@ -1,7 +1,9 @@
 /**
- * The context of one try of a step or an alarm: that of its actor, until the try has failed. Code of
- * the try may run on after that, because nothing can end it. From then on its context, and each ref
- * or store that it has from it, change nothing: another turn runs.
+ * The context of one try of a step or an alarm. Until the try fails, it does what the context of
+ * the actor does. Scenario: a handler awaits a slow request, its time limit passes, and the try has
+ * failed. Nothing can end the code of the handler. When the request answers, the code writes to the
+ * store, but by now another turn runs. So after the failure the context, and each ref or store
+ * taken from it, change nothing.
  */
 import { KeelsonError } from '../../errors.ts'
 import type { AnyContext, Context, Ref } from '../../runtime/index.ts'

@@ -90,7 +90,7 @@ export class TurnRecording implements Recording {
     return recording
   }
 
-  /** The record of a turn that begins; `undefined`: its kind records nothing of it. */
+  /** The record of a turn that begins. `undefined`: such a turn is not recorded. */
   static of(
     run: Run,
     table: DurableTable,

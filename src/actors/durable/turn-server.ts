@@ -98,7 +98,7 @@ export const durableServer = (
   return server as unknown as GenServer<Messages, DurableProcess, DurableTerms>
 }
 
-/** A handler of a durable server as one that makes its message a turn. */
+/** Wraps a handler of a durable server, so that each message becomes a turn. */
 const asTurn = (
   handler: Handler,
   what: string,

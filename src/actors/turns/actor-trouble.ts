@@ -35,7 +35,10 @@ export type RestingRun = { readonly type: string; readonly id: string; readonly 
 /** A try that has failed. */
 export type FailedTurn = Omit<FailingTurn, 'since'>
 
-/** The most owners of failing work that are kept, and the most of one. Further ones are not counted. */
+/**
+ * The most owners of failing work that are kept, and the most failing works of one owner. Beyond,
+ * nothing is kept or counted.
+ */
 const failingMax = 10_000
 
 /** How many turns of a kind are over, by their results. It is counted always, so it is exact. */
@@ -86,7 +89,7 @@ export class ActorTrouble {
     return this.#blockedAt.get(reason)
   }
 
-  /** A try has failed, and another one follows; `setting` identifies the work. */
+  /** A try has failed, and will be repeated. `setting` identifies the work. */
   fails(setting: string, turn: FailedTurn, now: number, owner = turn.entity): void {
     const ofOwner = this.failing.get(owner) ?? new Map<string, FailingTurn>()
     const isFull = this.failing.size >= failingMax && ofOwner.size === 0

@@ -167,12 +167,14 @@ export class ActorWork {
     })
   }
 
-  /** Whether a failure is that of `endedUnder`. */
+  /** Whether `endedUnder` made this failure. */
   isEndedUnder(error: unknown): boolean {
     return isKeelsonError(error, 'UNKNOWN_OUTCOME') && error.details.reason === processEnds
   }
 
-  /** The work is parked. When people let it begin again, what comes after that counts from zero. */
+  /**
+   * The work is parked. If an operator lets the work begin again, its ends are counted from zero.
+   */
   isParked(actor: string, what: string): void {
     this.#ledger?.forget(`${actor} ${what}`)
   }
@@ -262,7 +264,7 @@ export class ActorWork {
     return turnsIn(this.#running, time, true)
   }
 
-  /** Those of calls and other messages. */
+  /** The turns of calls and other messages whose handlers have run since before this time. */
   handledBefore(time: number): readonly TurnAtWork[] {
     return turnsIn(this.#handled, time, false)
   }
@@ -298,7 +300,10 @@ export class ActorWork {
     return () => this.#onClosing.delete(hear)
   }
 
-  /** Whether work of such an actor runs. It is asked to end, as at a close. */
+  /**
+   * Asks the running work of each actor that `isLeaving` names to end, as at a close. Returns
+   * whether any such work runs.
+   */
   closes(isLeaving: (actor: string) => boolean): boolean {
     const work = [...this.#running].filter(({ actor }) => isLeaving(actor))
     for (const each of work) each.close()

@@ -61,7 +61,10 @@ const contentOf = ({ name, payload }: HeldCall['call']): StoredValue =>
 /** Identifies a content, whatever the order of its names. */
 const identityOf = (content: StoredValue): string => hashOf(canonicalValue(content))
 
-/** Whether the hash is that of this content: an earlier build made it of the bytes as they are. */
+/**
+ * Whether the hash belongs to this content. An earlier build hashed the stored bytes and did not
+ * sort the names first, so both hashes are accepted.
+ */
 const isHashOf = (hash: string, content: StoredValue): boolean =>
   hash === identityOf(content) || hash === hashOf(content)
 

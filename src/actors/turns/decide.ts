@@ -20,9 +20,9 @@ export type TurnKind =
   | 'apply'
   /** A cast, an info, a timer, a notice: nobody waits. */
   | 'message'
-  /** News of an actor inside a machine: its result, its error, an event of it. */
+  /** News of an actor inside a machine: the result, the error or an event of that inner actor. */
   | 'result'
-  /** The refusal of such news, as the `onError` of that actor. */
+  /** A `result` turn was refused: the machine gets the refusal as `onError` of the inner actor. */
   | 'failure'
   /** A recorded `continue`. */
   | 'step'
@@ -39,7 +39,10 @@ export type TurnKind =
 /** Why a unit will never be durable as it is. */
 export type Refused = {
   readonly error: unknown
-  /** The main row is not the one that the unit follows: another incarnation wrote it. */
+  /**
+   * Another incarnation has written the main row since. So the unit follows a row that is not the
+   * present one.
+   */
   readonly isOvertaken: boolean
 }
 

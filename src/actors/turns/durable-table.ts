@@ -57,7 +57,10 @@ export type DurableTable = {
   readonly onFailed: Handler | undefined
   /** By the names of steps that have one try: they get its `Failed`. */
   readonly triedOnce: Section
-  /** By the names of infos: they get `{ news, error }` after the refusal of such an info. */
+  /**
+   * Handlers by the names of infos. If the turn of an info is refused, the handler gets `{ news,
+   * error }`.
+   */
   readonly refused: Section
   readonly accepts: { readonly [section in 'calls' | 'casts' | 'infos']?: object } | undefined
   /** The schemas of its messages. */
@@ -126,8 +129,9 @@ export const durableTable = (server: object): DurableTable => {
 }
 
 /**
- * The step of a call that a turn has recorded. Every durable actor has it. It is made when the turn is
- * durable, and again until it is answered, so its payload has what makes a repeat known.
+ * The name of the step that makes a recorded call. Every durable actor has this step. The call is
+ * made when the turn is durable, and repeated until it is answered: after a crash the receiver may
+ * get the call twice. So the payload must identify the call.
  */
 export const callStep = '$call'
 

@@ -26,11 +26,14 @@ export type WouldBlock = {
 
 /** Judges the actors of kinds that have more than a state: runs of workflows. */
 export interface KindJudge {
-  /** Judges these actors of one kind. The ones that stand still come with a later lot, or with the rest. */
+  /**
+   * Judges these actors of one kind. An actor whose replay stands still is not in the result: its
+   * verdict comes with a later call, or from `rest`.
+   */
   judge(actors: readonly StoredActor[]): Promise<readonly WouldBlock[]>
-  /** How many stand still, and are not judged yet. */
+  /** How many actors stand still in their replay, and have no verdict yet. */
   readonly still: number
-  /** Judges the ones that stand still. */
+  /** Judges the actors that still stand still. */
   rest(): Promise<readonly WouldBlock[]>
 }
 
@@ -49,7 +52,7 @@ export type JudgementHealth = {
   readonly left: number
 }
 
-/** So many actors are kept. Further ones are only counted, until the next judgement. */
+/** At most so many actors are kept. Beyond, actors are only counted until the next judgement. */
 const keptMax = 10_000
 
 const shownMax = 10
@@ -67,7 +70,7 @@ export class Judgement {
   onJudge: ((kinds: readonly string[]) => void) | undefined
   readonly #judges = new Map<string, KindJudge>()
   readonly #blocked = new Map<string, WouldBlock>()
-  /** Those of an earlier judgement that were not found again yet. */
+  /** The actors that the judgement before found and the present one has not reached yet. */
   #stale: Set<string> = new Set()
   readonly #listeners: (() => void)[] = []
   /** How many actors were looked at, by kind and shard. */

@@ -70,7 +70,7 @@ export interface DurableRows extends ReadRows {
   delete(key: string): boolean
 }
 
-/** The changes of one turn, over those of earlier turns that are not durable yet. */
+/** The changes of one turn, on top of the changes of earlier turns that are not durable yet. */
 export class OwnLayer {
   /** Most turns only read, and make none. */
   #changes: Map<string, StoredValue | undefined> | undefined

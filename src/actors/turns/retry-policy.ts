@@ -8,7 +8,10 @@ import type { KeptError } from '../../errors.ts'
 import { failureRecord } from '../../failure-record.ts'
 import { ownOf } from '../../own-names.ts'
 
-/** The policy of a server: that of all its steps and alarms, and of some by their names. */
+/**
+ * The policy of a server: one policy for all steps and alarms, and separate policies for some of
+ * them by name.
+ */
 export type RetryPolicies<
   Continue extends string = string,
   Alarm extends string = string,

@@ -121,7 +121,10 @@ export class TurnDraft extends LoggedTurn<Run> {
     return this.#own ?? this.before.memory.own
   }
 
-  /** The birth of the rows that it keeps. The first one that is kept begins it. */
+  /**
+   * The birth under which the actor keeps its own rows. The turn that sets the first own row begins
+   * the birth.
+   */
   get birth(): string | undefined {
     return this.before.memory.birth ?? (this.#own && this.mark.incarnation)
   }

@@ -93,7 +93,10 @@ export class LoggedTurn<R extends LoggedRun = LoggedRun> {
     for (const output of this.#take()) output.leave(this)
   }
 
-  /** Nothing of it leaves. With an `error` it is not handled again: the calls that it answered get that. */
+  /**
+   * Drops everything that the turn holds. With an `error` the turn is not handled again, and the
+   * callers that it answered get the error.
+   */
   drop(error?: unknown): void {
     for (const output of this.#take()) output.drop?.(this, error)
   }

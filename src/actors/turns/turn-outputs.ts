@@ -1,7 +1,8 @@
 /**
- * The outputs of a durable actor. Those of a turn wait for its unit. A call or a start that a
- * handler awaits has to leave in the middle of its turn: it waits for the state that the handler
- * was given. It has then happened, whatever becomes of the turn.
+ * The outputs of a durable actor. The outputs of a turn wait until the unit of the turn is durable.
+ * A call or a start that the handler awaits cannot wait for that: the turn would never end. It
+ * leaves in the middle of the turn, as soon as the state given to the handler is durable. The call
+ * has then happened even if the turn is refused.
  */
 import { KeelsonError } from '../../errors.ts'
 import {

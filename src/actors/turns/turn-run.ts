@@ -145,7 +145,10 @@ export const changing = (change: (state: unknown) => unknown, from: HeldCall): R
 /** A change of the state, as background work asks for it. */
 export type Change = (state: unknown, context: unknown) => unknown
 
-/** The turn of such a change. A throw of the change goes to the work that asked for it. */
+/**
+ * The turn that applies a change. If the change throws, the background work that asked for the
+ * change gets the error.
+ */
 export const applying = (change: Change, from: HeldCall): Run =>
   new Run('apply', changedBy(change, from), undefined, 'apply', 'apply', from)
 
@@ -174,7 +177,7 @@ export const undecidable = (entity: string, cause: unknown): KeelsonError =>
 export const neverDurable = (entity: string): KeelsonError =>
   new KeelsonError('NOT_SUBMITTED', `the state of ${entity} that it stood on was refused`)
 
-/** The reason of a process whose row another one wrote. */
+/** The exit reason of a process when another process has written the row of its actor. */
 export const overtaken = (entity: string): KeelsonError =>
   new KeelsonError('CONFLICT', `another process wrote the state of ${entity}`, {
     details: { entity },

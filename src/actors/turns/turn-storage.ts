@@ -54,8 +54,9 @@ const soon = (decided: (fate: Written) => void, fate: Written): void =>
   void Promise.resolve(fate).then(decided)
 
 /**
- * A unit that fits no log never will, and of one that the disk did not take no byte was written.
- * Any other failure says nothing about its fate.
+ * The fate of a unit after a failed write. If the unit is too large for the log, or the disk was
+ * full, no byte was written: the unit is refused. After any other failure its bytes may be on the
+ * disk: the fate is unknown.
  */
 const unwritten = (error: unknown): Written =>
   isKeelsonError(error, 'TOO_LARGE') || takesNothing(error)

@@ -250,7 +250,7 @@ export class RunActivation implements EndingActivation, Notified {
     this.does(endRun(this, this.#end as BodyEnd))
   }
 
-  /** Does work that nobody awaits. If it cannot be done, the run is blocked. */
+  /** Starts work that nobody awaits. If the work fails, the run is blocked. */
   does(work: Promise<unknown>): void {
     work.catch((error) => this.block(failureRecord(error)))
   }

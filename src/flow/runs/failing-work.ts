@@ -23,7 +23,7 @@ export class FailingSteps {
   readonly #type: string
   readonly #id: string
 
-  /** `trouble`: that of the instance. */
+  /** `trouble` has the failing work of the whole instance. */
   constructor(trouble: ActorTrouble, type: string, id: string) {
     this.#trouble = trouble
     this.#type = type
@@ -46,7 +46,7 @@ export class FailingSteps {
     for (const row of failing) this.failed(row)
   }
 
-  /** A try has failed, and another one follows. */
+  /** A try has failed, and will be repeated. */
   failed({ key, at, tries = 0, failure, dueAt }: Row): void {
     if (!failure || dueAt === undefined) return
     const error = keptText(failure)
@@ -54,7 +54,7 @@ export class FailingSteps {
     this.#trouble.fails(key, failed, at, this.#owner)
   }
 
-  /** A try has failed, for the log. `retryAt` is when another one follows. */
+  /** Logs a failed try. `retryAt` is the time of the next try; `undefined`: there is none. */
   logs(key: string, error: KeptError, row: Tries, retryAt: number | undefined, now: number): void {
     const { tries = 1, triesMax, failingSince: since } = row
     const tried = { ...triedOnce(tries, triesMax, retryAt, now), since }
@@ -100,7 +100,7 @@ type Logging = { readonly trouble: Pick<ActorTrouble, 'log'> }
 
 type Ended = { readonly status: RunStatus; readonly error?: KeptError }
 
-/** A run has ended: the log has each one that has failed. */
+/** A run has ended. Each failed run is logged. */
 export const noteRunEnd = ({ trouble }: Logging, run: NamedRun, end: Ended): void => {
   if (end.status === 'failed' && end.error) trouble.log.ended(runWork(run), 'has failed', end.error)
 }

@@ -98,7 +98,9 @@ export type RunMessages = {
     settle: (request: { readonly key: string; readonly outcome: Outcome }) => void
     childEnded: (end: ChildEnd) => void
     /**
-     * Lets a run that is live go on, or one that is blocked for a part of the program that is back. Answers when its body is where it was, or does not come there.
+     * Resumes a live run. A run that was blocked because the program lacked a part is resumed too,
+     * if the part is there again. Answers when the replay of the body has reached the end of its
+     * record, or cannot reach it.
      */
     wake: () => void
   }
@@ -144,10 +146,10 @@ export interface Notified {
 export type Present = {
   /** The activation whose body runs. */
   activation: Notified | undefined
-  /** A cancel had its turn, and the activation may not have heard of it. */
+  /** The turn of a cancel is durable, and the activation may not have been notified yet. */
   isCancelled: boolean
   readonly failing: FailingSteps
-  /** The callers that wait until its body is where it was. */
+  /** The callers that wait until the replay of the body has reached the end of its record. */
   wakers: CallContext<RunMessages, unknown, void>['from'][] | undefined
   /** The callers that wait for its end. */
   readonly waiting: Set<CallContext<RunMessages, unknown, RunEnd>['from']>
@@ -155,7 +157,9 @@ export type Present = {
   readonly updates: Map<string, UpdateWaiters>
 }
 
-/** The callers that wait for the answer of an update. `isReached`: the body has it. */
+/**
+ * The callers that wait for the answer of an update. `isReached`: the body has taken the update.
+ */
 export type UpdateWaiters = {
   readonly all: Set<CallContext<RunMessages, unknown, UpdateAnswer>['from']>
   isReached: boolean
@@ -174,6 +178,9 @@ export type ActivationTerms = {
   readonly present: Present
   /** A replay has diverged once. */
   readonly isSecond: boolean
-  /** The last place whose outcome a body may have got, if that is known: later ones are new. */
+  /**
+   * The last place whose outcome an earlier body may have got, if known. Outcomes at later places
+   * are new to the body.
+   */
   readonly reached?: number | undefined
 }

@@ -92,8 +92,8 @@ export const shortText: Check<string> = that(
 const keyBytesMax = 256
 
 /**
- * The key of an operation, the name of a signal or an update. The rest of the names is that of the rows
- * that a run makes itself.
+ * The key of an operation, or the name of a signal or an update. The names that are refused here
+ * are used by the rows that a run makes itself.
  */
 export const keyText: Check<string> = that(
   `well-formed text of 1 to ${keyBytesMax} bytes without NUL that does not begin with $ or undo:`,
@@ -114,7 +114,7 @@ export const priority = wholeFrom(-1_000, 1_000)
 /** A policy of tries. */
 export const retry: Check<Retry> = object(retryOptions) as Check<Retry>
 
-/** Refuses arguments of a call after those of `form`. @throws KeelsonError `INVALID_ARGUMENT` */
+/** Refuses more arguments than `form` shows. @throws KeelsonError `INVALID_ARGUMENT` */
 export const exactly = (form: string, surplus: readonly unknown[]): void =>
   noMore(surplus, form, argument())
 
@@ -240,8 +240,9 @@ const startOptions = object({
 })
 
 /**
- * The options of a start of this workflow. @throws KeelsonError `INVALID_ARGUMENT`, also for those
- * of a queue if it has none
+ * The options of a start of this workflow.
+ * @throws KeelsonError `INVALID_ARGUMENT`, including for options of a queue if the workflow has no
+ * queue
  */
 export const startOf = (
   type: { readonly options?: Pick<CheckedOptions, 'queue'> } | undefined,

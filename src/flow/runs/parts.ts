@@ -49,7 +49,7 @@ export const queueKind = (queue: string): string => `$queue-${queue}`
 
 /**
  * The entities of a part.
- * @throws KeelsonError `INVALID_ARGUMENT` for one that is not in the tree
+ * @throws KeelsonError `INVALID_ARGUMENT` if the part is not in the tree
  */
 export const entitiesOf = <M>(
   app: unknown,
@@ -78,8 +78,9 @@ export const declaredPart = <P extends { readonly name: string }>(
   isWhole(part) ? part : (entitiesOf(app, sort, part.name)[madeOf] as P | undefined)
 
 /**
- * The same for a part that stored data names.
- * @throws KeelsonError a `missingDeclaration` for one that is not in the tree
+ * The entities of a part whose name comes from stored data.
+ * @throws KeelsonError a `missingDeclaration` if the part is not in the tree: an earlier program
+ * had it
  */
 export const recordedEntitiesOf = <M>(
   app: unknown,
@@ -177,7 +178,9 @@ export const failure = (
   return new KeelsonError(codes[status], message, { details: { type, id, status }, cause })
 }
 
-/** Why an operation rejects: that of a child as the `result` of its run does. */
+/**
+ * The error with which an operation rejects. A child rejects with the error of `result` of its run.
+ */
 export const rejectionOf = (
   { child }: Pick<Operation, 'child'>,
   { error, ended }: Extract<Outcome, { kind: 'error' }>,
@@ -205,7 +208,7 @@ export const isInTree = (app: unknown, kind: string): boolean => {
   }
 }
 
-/** A kind that all `flows` of a tree share: the first of them has it. */
+/** A kind that all `flows` of a tree share. The first `flows` of the tree starts it. */
 export const sharedKind = (spec: ChildSpec): ChildSpec => ({
   ...spec,
   start: async (context) => {

@@ -66,13 +66,16 @@ export const typeOfRun = (run: string): string => run.slice(0, run.indexOf('/'))
 export const parentEnded = ({ type, id }: Pick<Parent, 'type' | 'id'>): string =>
   `its parent ${type}/${id} has ended`
 
-/** Where a run comes from that was forked from another one. */
+/** The origin of a forked run. */
 export type Fork = {
   /** The other run, as `type/id`. */
   readonly run: string
-  /** The first operation whose outcome it has not. */
+  /** The first operation whose outcome the fork did not copy. */
   readonly from: string
-  /** The seed of its draws and the beginning of its time: those of that run, so that a replay fits. */
+  /**
+   * The seed of random draws and the start time of the other run. The fork replays outcomes of that
+   * run, so its draws and times must be the same.
+   */
   readonly seed: string
   readonly startedAt: number
 }
@@ -253,7 +256,10 @@ export const signalKey = (name: string, number: number): string =>
 /** The key of the row that remembers the id of a signal. */
 export const signalIdKey = (id: string): string => `signal-id/${id}`
 
-/** The prefix of the rows of unread updates, or of all. No signal has it: `$` is encoded there. */
+/**
+ * The prefix of the rows of unread updates with this name; without a name, of all unread updates.
+ * No row of a signal has this prefix, because `$` is encoded in names of signals.
+ */
 export const updatesPrefix = (name?: string): string =>
   name === undefined ? 'signal/$' : `signal/$${encodeURIComponent(name)}/`
 
@@ -284,8 +290,8 @@ export const isRemembered = (update: string): boolean => update.startsWith('=')
 export const updateKey = (update: string): string => `update/${update}`
 
 /**
- * The row of an update with an id. `hash`: of its name and value, which rows of earlier programs do not
- * have; `lap`: in which the body has it; `outcome`: its answer.
+ * The row of an update with an id. `hash`: the hash of its name and value, absent in rows of
+ * earlier programs. `lap`: the lap whose body has taken the update. `outcome`: its answer.
  */
 export type UpdateRow = {
   readonly hash?: string

@@ -35,7 +35,10 @@ export class Replay<A extends Asked = Asked> {
   readonly #recorded: Map<string, Recorded>
   /** The rows that have a place, by it. A reopened operation has no outcome: it runs at its place. */
   readonly #placed = new Map<number, Recorded>()
-  /** The places of outcomes that an earlier body may have got, in order. Later ones are new. */
+  /**
+   * The places of outcomes that an earlier body may have got, in order. Outcomes at later places
+   * are new.
+   */
   #places: readonly number[]
   /** The last of them. */
   readonly #last: number

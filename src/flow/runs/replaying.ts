@@ -48,9 +48,9 @@ export type LoadedRun = {
 }
 
 /**
- * Reads a run, after every turn that is on its way. Later turns of its entity call this activation. Large
- * values are read outside of the turn. A run with a value that cannot be read is blocked, and not
- * loaded. Nor is one that has ended, or was blocked, in the meantime.
+ * Reads a run, after every turn that is on its way. Later turns of its entity call this activation.
+ * Large values are read outside of the turn. If a value cannot be read, the run is blocked and not
+ * loaded. A run that ended or was blocked during the read is not loaded either.
  */
 export const loadRun = async (
   activation: EndingActivation & Notified,
@@ -104,7 +104,10 @@ export const clearLaps = async (activation: EndingActivation): Promise<void> => 
   while (await activation.turn((state, context) => [clearing(state, context), state]));
 }
 
-/** The body is where it was, or does not come there: the caller that woke the run hears of it. */
+/**
+ * The replay of the body has reached the end of its record, or cannot reach it. The callers that
+ * woke the run are answered.
+ */
 export const arrive = (present: Pick<Present, 'wakers'>): void => {
   const { wakers } = present
   if (!wakers) return

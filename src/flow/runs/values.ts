@@ -80,8 +80,8 @@ export const ifStorable = (hash: () => string): string | undefined => {
 }
 
 /**
- * Whether a run with this hash has this input. The hash of an earlier build, here or at a caller, is that
- * of the bytes in the order of their names.
+ * Whether a run with this hash has this input. An earlier build hashed the bytes with the names in
+ * the order given; the hash may come from such a build, here or at a caller.
  */
 export const isSameInput = (known: string, { input, inputHash }: Input): boolean => {
   if (known === inputHash) return true
@@ -97,7 +97,10 @@ const hashOfStored = ({ tag, bytes }: StoredValue): string =>
 export const hashOf = (value: object, of: string): string =>
   hashOfBytes(canonicalValue(encoded(value, of)).bytes)
 
-/** As `hashOf`, as an earlier build made it: equal values in another order have another one. */
+/**
+ * The hash as an earlier build made it: equal objects whose names come in another order have
+ * different hashes.
+ */
 export const earlierHashOf = (value: object, of: string): string =>
   hashOfBytes(encoded(value, of).bytes)
 

@@ -47,7 +47,10 @@ export const findLoss = async (session: EngineSession, shard: number): Promise<L
   throw invalidArgument('shard', `a lost shard: ${marked || 'none is'}`, shard)
 }
 
-/** The head of a shard's log, and the one that is sound; `undefined` if the engine has no log. */
+/**
+ * The present head of a shard's log, and the head of its sound part; `undefined` if the engine has
+ * no log.
+ */
 const cutOf = async (session: EngineSession, shard: number) => {
   const { head: from } = await logOf(session, shard)
   if (!from) return undefined

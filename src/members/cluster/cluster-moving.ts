@@ -57,7 +57,7 @@ export type ShardToMove = {
   readonly mark: FrameMark | undefined
   /** The blobs that its rows refer to. */
   readonly blobs: readonly BlobRef[]
-  /** Whether its log still has this blob of a frame. That of a write that was refused may be freed. */
+  /** Whether the log still refers to this blob. A blob whose write was refused may be freed. */
   readonly isLogged: (ref: BlobRef) => boolean
 }
 

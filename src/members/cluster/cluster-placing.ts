@@ -23,9 +23,9 @@ export type PlacingParts = {
 /** Where a shard is then. */
 export type Placed = {
   readonly shard: number
-  /** The member that has it; absent: none has. */
+  /** The member that has the shard; absent: no member has it. */
   readonly owner?: string
-  /** The member that should have it; absent: the members decide. */
+  /** The member that an operator asked for; absent: the members decide. */
   readonly place?: string
 }
 

@@ -50,7 +50,7 @@ export type EngineBlobParts = BlobCacheParts & {
 /** The blobs of one shard in one process, across the lives of their files. */
 export class EngineBlobs implements OwnersBlobs, FollowersBlobs {
   readonly parts: EngineBlobParts
-  /** That of this process in the log; `undefined` before the first claim. */
+  /** The epoch of the log that this process has claimed; `undefined` before the first claim. */
   epoch: number | undefined
   /** The segments of streams whose blobs are on their way to the engine. */
   readonly uploading = new Set<number>()

@@ -54,7 +54,7 @@ export type OwnedLogHostOptions = {
   readonly blobs?: OwnersBlobs
   /** The note of the end of the log in the member's cache. */
   readonly endNote?: EndNote
-  /** Those of the members; by default there is this one alone. */
+  /** The features of logs that all members read. By default this member is the only one. */
   readonly features?: LogFeatures
   /**
    * Resolves when this process may claim the log. A process that was replaced while it was paused
@@ -127,7 +127,8 @@ const claimed = async (
 }
 
 /**
- * Looks at the whole log, as an owner without a cache would need it: this one may read only its end.
+ * Looks at the whole log. An owner with a cache may read only the end of the log, but the next
+ * owner may have no cache and needs all of it.
  * @throws KeelsonError `CORRUPT` if groups are missing
  */
 const surveyLog = async (

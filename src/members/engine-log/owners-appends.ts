@@ -16,9 +16,9 @@ export type OwnersParts = {
   readonly patienceMs: number
   /** The end of the group that began the epoch. It is acknowledged. */
   readonly claimed: EnginePosition
-  /** A name of this owner that no other one has. */
+  /** The unique name of this owner. */
   readonly owner: string
-  /** Each group marks the log with the ones that are on. */
+  /** The features of the log. Each group records which of them are on. */
   readonly features: Pick<LogFeatures, 'on'>
 }
 

@@ -18,8 +18,9 @@ export const epochIn = (name: string): number =>
   Number(/^snapshot-(\d+)-/.exec(name)?.[1] ?? Number.POSITIVE_INFINITY)
 
 /**
- * The snapshots that a head names, oldest first, one for each LSN: of two the one that was named
- * later. @throws KeelsonError `CORRUPT` for another sort of name
+ * The snapshots that a head names, oldest first. If two snapshots have the same LSN, only the one
+ * named later is given.
+ * @throws KeelsonError `CORRUPT` for another sort of name
  */
 export const namedIn = (snapshots: readonly EngineSnapshot[]): readonly NamedSnapshot[] => {
   // A column of an engine may have anything.

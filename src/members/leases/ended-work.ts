@@ -20,7 +20,7 @@ export type EndsStep = {
   readonly value?: string
 }
 
-/** Of a member so many ends are kept, the last ones. */
+/** The number of ends that are kept for each member: the latest. */
 const endsMax = 8
 
 const before = 'ended/'

@@ -112,7 +112,7 @@ export class LeaseKeeper {
     return this.#failure
   }
 
-  /** Whether the entry of the member's name is that of this start, by the last view. */
+  /** Whether this start of the member wrote the entry under the member's name, by the last view. */
   get holdsName(): boolean {
     return this.#state.holds
   }

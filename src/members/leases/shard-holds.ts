@@ -39,7 +39,7 @@ export const placeEntry = (shard: number): string => `${placePrefix}${shard}`
 
 const placePrefix = 'place/'
 
-/** The content of such an entry. */
+/** The content of the entry that `placeEntry` names. */
 export type Place = { readonly member: string }
 
 /** The members at which an operator wants shards. @throws KeelsonError `CORRUPT` for a damaged entry */

@@ -26,8 +26,9 @@ export class FormerOwners {
   }
 
   /**
-   * The shard has another owner, at the end of the link `present`, or here, or nobody. One that has
-   * it again leaves nothing to another one.
+   * The owner of the shard has changed: it is now the peer of the link `present`, this member, or
+   * nobody. If a former owner has the shard again, its messages are not forwarded, so nothing waits
+   * for them.
    */
   moved(
     shard: number,

@@ -1,8 +1,8 @@
 /**
- * The process that stands for one of another member: code that sends to that one, monitors it or
- * links to it has this one. It hands each message to the link in the order in which it came, and ends as
- * the process elsewhere does, or with `noconnection` when the link ends. While the link has no room
- * it takes no message, and calls are refused with `BUSY`.
+ * A local proxy for a process of another member. Code here sends to the proxy, monitors it and
+ * links to it. The proxy hands each message to the link in the order of arrival. It ends as the
+ * remote process does, or with `noconnection` when the link ends. While the link has no room, the
+ * proxy takes no message, and calls fail with `BUSY`.
  */
 
 import { type KeelsonError, reasonText } from '../../errors.ts'

@@ -23,11 +23,14 @@ import type { Greeting } from './link-message.ts'
 /** A forwarder without messages for so long ends, if nobody watches it, in ms. */
 const idleMs = 60_000
 
-/** A call or a cast that the peer has not taken, or that it leaves to another one. */
+/**
+ * A call or a cast that the peer has not taken, or that the peer leaves to the next owner of the
+ * shard.
+ */
 export type Unsent = {
   readonly message: Message
   readonly target: string
-  /** The shard whose owner it is for; `undefined` for one that is for a member. */
+  /** The message is for the owner of this shard; `undefined`: it is for a member. */
   readonly shard: number | undefined
 }
 

@@ -87,7 +87,7 @@ export type LinkWaits = {
 export type SentCall = {
   readonly call: PendingCall
   readonly target: string
-  /** The shard whose owner it is for; `undefined` for one that is for the peer itself. */
+  /** The call is for the owner of this shard; `undefined`: it is for the peer itself. */
   readonly shard: number | undefined
   /** The number of its frame. */
   readonly frame: number
@@ -106,7 +106,7 @@ export type LinkEnd = {
 /** The codes of what ends with its member. */
 const ends: ReadonlySet<string> = new Set(['EXITED', 'CLOSED', 'NO_PROCESS', 'SHARD_DOWN'])
 
-/** No process has it: the peer says so at once. */
+/** A name that no process has: the peer answers a monitor of this name at once. */
 const noName = '\0'
 
 /** A greeting is small. */
@@ -123,7 +123,10 @@ export class Link {
   onEnd: (end: LinkEnd) => void = () => undefined
   /** Called when a call of the peer has its answer, which is on its way, or needs none. */
   onAnswered: () => void = () => undefined
-  /** Called with a call to the owner of a shard that the peer leaves to another one, and why. */
+  /**
+   * Called when the peer, no longer the owner of a shard, leaves a call to the next owner; with the
+   * reason.
+   */
   onMoved: (sent: SentCall, reason: KeelsonError) => void = () => undefined
   /** Says the order of a message to the owner of a shard, which it keeps if it comes back. */
   orderOf: (message: Message) => number = () => 0

@@ -204,7 +204,7 @@ export class Members implements Linked, MemberLinks {
       await new Promise<void>((resolve) => this.#onAnswered.push(resolve))
   }
 
-  /** Whether this member has it. */
+  /** Whether this member has the shard. */
   isHere(shard: number): boolean {
     return this.#ownership.own.has(shard)
   }
@@ -234,8 +234,9 @@ export class Members implements Linked, MemberLinks {
   }
 
   /**
-   * Sends a call or a cast to the process with that name at the owner of the shard. It was for one
-   * that was here. While there is no owner, calls are kept, and 65,536 casts.
+   * Forwards a call or a cast to the process with that name at the owner of the shard. Scenario:
+   * the message was sent to a process here, and the shard has moved before it was handled. While
+   * the shard has no owner, calls are kept, and up to 65,536 casts.
    */
   pass(shard: number, target: string, message: Message): void {
     this.#keep(shard, { message, target, shard })
@@ -263,12 +264,18 @@ export class Members implements Linked, MemberLinks {
     this.#system.clock.after(lastWaitMs, giveUp, { holdsProcess: false })
   }
 
-  /** Whether earlier messages to its owner wait: later ones wait until these are sent, also if it is here. */
+  /**
+   * Whether earlier messages to the owner of the shard wait to be sent. Later messages then wait
+   * too, even if the owner is this member: they must not overtake.
+   */
   hasWaiting(shard: number): boolean {
     return this.#former.owe(shard) || this.#kept.has(shard) || this.#waits.count(shard) > 0
   }
 
-  /** Whether nobody has it, and nobody is waited for: this member closes. */
+  /**
+   * Whether no member has the shard and this member, which closes, has stopped waiting for an
+   * owner.
+   */
   isLost(shard: number): boolean {
     return this.#hasGivenUp && this.ownerOf(shard) === undefined
   }
@@ -279,7 +286,7 @@ export class Members implements Linked, MemberLinks {
     this.#kept.failAll(isLost)
   }
 
-  /** This member has the shard open, or has it no longer. The others get to know it. */
+  /** Notes whether this member has the shard open, and notifies the other members. */
   own(shard: number, has: boolean): void {
     if (!this.#ownership.setOwn(shard, has)) return
     for (const { link } of this.#open.values()) link.owns(this.#ownership.own)

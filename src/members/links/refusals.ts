@@ -26,7 +26,7 @@ export class Refusals {
     return this.#of.get(shard)?.endPause !== undefined
   }
 
-  /** The owner has refused a message. Those of one pause count as one. */
+  /** The owner has refused a message. All refusals during one pause count as one refusal. */
   refused(shard: number): void {
     const now = this.#clock.monotonic()
     const refused = this.#of.get(shard) ?? { count: 0, endPause: undefined, pausedUntil: now }

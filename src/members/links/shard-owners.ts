@@ -42,7 +42,7 @@ export class Ownership {
     return () => this.#listeners.delete(listener)
   }
 
-  /** This member has the shard, or has it no longer. False: nothing has changed. */
+  /** Notes whether this member has the shard. Returns false if nothing has changed. */
   setOwn(shard: number, has: boolean): boolean {
     if (has === this.#own.has(shard)) return false
     if (has) this.#own.add(shard)

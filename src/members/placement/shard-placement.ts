@@ -11,7 +11,7 @@ import { sha256Hex } from '../../bytes/sha256.ts'
 /** No member is to own more than this many times its equal share. */
 const unevenness = 1.25
 
-/** The most shards that one of so many members is to own. */
+/** The most shards that one member should own, if there are so many shards and members. */
 export const roomOf = (shards: number, members: number): number =>
   Math.ceil((unevenness * shards) / members)
 
@@ -48,8 +48,8 @@ export const placeShards = (
 }
 
 /**
- * `placeShards` for one that asks again and again: it computes again only after members have come or
- * gone, or another place is asked for.
+ * `placeShards` for a caller that asks repeatedly: the result is computed again only after members
+ * have come or gone, or an operator has asked for another place.
  */
 export const rememberedPlacement = (): typeof placeShards =>
   remembered(placeShards, (shards, members, asked = new Map()) => [shards, members, [...asked]])
@@ -109,8 +109,8 @@ export const candidates = ({ members, self, alive, met, mayCome }: SeenMembers):
   members.filter((each) => each === self || alive.has(each) || (mayCome && !met.has(each)))
 
 /**
- * The shards that this member should take where they are free, in their order. One that is placed at
- * a member that closes would wait for its end.
+ * The shards that this member should take if they are free, in their order. Members that close get
+ * none: such a shard would wait until the member has closed.
  */
 export const shardsToClaim = (shards: number, seen: SeenMembers, place = placeShards): number[] => {
   const takers = candidates(seen).filter((member) => !seen.closing?.has(member))
@@ -148,7 +148,7 @@ export const shardsToCopy = (
   return Array.from({ length: shards }, (_, shard) => shard).filter(isHere)
 }
 
-/** The shards among `own` that another member should own, each with that one. */
+/** The shards among `own` that another member should own, each with that member. */
 export const misplaced = (
   shards: number,
   own: ReadonlySet<number>,

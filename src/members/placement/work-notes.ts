@@ -11,15 +11,19 @@ import { attempt, type Disk, type DiskFile, pathIn, readWhole } from '../../stor
 /** Its folder in the data folder: a file for each member, and one for each end of a member. */
 const workNotesName = 'at-work'
 
-/** Before the name of an end. No name of a member has it. */
+/**
+ * Separates the member's name and the incarnation in the name of an end's file. No member's name
+ * has this character.
+ */
 const endMark = '~'
 
 /** The time for which a note counts, in ms. */
 const noteKeptMs = 3_600_000
 
 /**
- * Whether a note of this time blames its work. An older one does not: the program may be another one.
- * Nor does one whose time is to come by as much: it would blame for years when a clock was ahead.
+ * Whether a note of this time blames its work for the end of the process. A note older than an hour
+ * does not: a later program may be running. A note from over an hour in the future does not either:
+ * if a clock was years ahead, its notes would blame for years.
  */
 export const isBlaming = (at: number, now: number): boolean => Math.abs(now - at) < noteKeptMs
 

@@ -114,9 +114,10 @@ export class ElsewhereActors implements Elsewhere {
   }
 
   /**
-   * Whether a message is of work that an actor of this shard has begun: it is from one, from a process
-   * that does a call of one, or from one that it has started. The actor may have to wait for it
-   * before it can end.
+   * Whether a message belongs to work that an actor of this shard has begun: its sender is such an
+   * actor, a process that handles a call of such an actor, or a process that one of these has
+   * started. The actor may wait for this message, and the shard leaves only after its actors have
+   * ended.
    */
   #isOwn(shard: JournalShard, sender: Process | undefined): boolean {
     let process = sender
@@ -236,7 +237,10 @@ export class ElsewhereActors implements Elsewhere {
   }
 }
 
-/** A lookup that is another one but for a part of it. One is made for each call of another member. */
+/**
+ * Delegates every lookup to `names`; subclasses override some methods. One is made for each call of
+ * another member.
+ */
 class Through implements Names {
   protected readonly names: Names
 

@@ -26,7 +26,10 @@ export const mayReadAgain = (error: KeelsonError): boolean =>
 export const isUnowned = (error: KeelsonError): boolean =>
   mayReadAgain(error) && (error.code !== 'BUSY' || isLinkFull(error))
 
-/** Whether a write that failed so was not begun. One that waits for room waits for a link's, too. */
+/**
+ * Whether a write that failed with this error was not begun, and may be repeated. With `wait`, a
+ * write that found the link full waits for room, as it does for room in the shard.
+ */
 export const mayWriteAgain =
   (whenFull: 'wait' | 'refuse') =>
   (error: KeelsonError): boolean =>

@@ -30,15 +30,15 @@ type Given = readonly unknown[]
 /** A stream of another member. */
 type Open = {
   readonly member: string
-  /** The next piece of one that goes out. */
+  /** Reads the next piece of a stream that is sent to the member. */
   readonly next?: () => Promise<Uint8Array | undefined>
-  /** Takes a piece of one that comes in. */
+  /** Takes the next piece of a stream that the member sends. */
   readonly take?: (piece: Uint8Array) => Promise<void>
   readonly finish?: () => Promise<unknown>
   readonly end: () => void
 }
 
-/** The streams that one member may have here. */
+/** The most streams that one other member may have open here. */
 const streamsMax = 1_024
 
 /** Answers the streams of other members from now on. `shardHere`: as of `answerReaders`. */

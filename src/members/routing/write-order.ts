@@ -54,7 +54,10 @@ export class WriteOrder {
     return write
   }
 
-  /** The shard has another owner, or none: later writes wait for the answers of the former one. */
+  /**
+   * The shard has another owner, or none. Later writes wait until the former owner has answered all
+   * writes sent to it.
+   */
   moved(): void {
     if (this.#sent.size === 0) return
     this.#hold()
@@ -62,8 +65,9 @@ export class WriteOrder {
   }
 
   /**
-   * The owner has refused it, and nothing has happened. Resolves with whether it may be sent again
-   * now: not after `leftMs`, and not if it is overtaken. Until then later writes wait at the gate.
+   * The owner has refused a write, and nothing has happened. Resolves with true when the write may
+   * be sent again; with false after `leftMs`, or if a later write has overtaken it. Until then
+   * later writes wait at the gate.
    */
   async refused(write: SentWrite, leftMs: number): Promise<boolean> {
     if (write.isOvertaken) return false
@@ -81,7 +85,10 @@ export class WriteOrder {
     })
   }
 
-  /** It has ended. `wasTaken`: earlier ones cannot be sent again. */
+  /**
+   * A sent write has ended. `wasTaken`: the owner has taken it, so no earlier write may be sent
+   * again.
+   */
   end(write: SentWrite, wasTaken: boolean): void {
     if (wasTaken) this.#overtake(write)
     this.#sent.delete(write)

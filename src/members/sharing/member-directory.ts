@@ -11,9 +11,9 @@ export type MovingTurn = { release(): void | Promise<void> }
 
 /** The directory of the members, as one of them uses it. */
 export interface MemberDirectory {
-  /** How many the instance has. */
+  /** The number of shards of the instance. */
   readonly shards: number
-  /** Another one for each start of the member. */
+  /** Identifies this start of the member: each start has a new value. */
   readonly incarnation: string
   /** The shards that this member has. */
   readonly own: ReadonlySet<number>
@@ -21,19 +21,23 @@ export interface MemberDirectory {
   members(): Pick<SeenMembers, 'members' | 'alive' | 'asked' | 'closing'>
   /** The links of this member are there: they hear of members that come and go. */
   linked(members: Members): void
-  /** Whether no other member seems to have a shard that this one has not. Asks nobody. */
+  /**
+   * Whether a shard that this member does not have seems to be at no other member. Reads only what
+   * is known here: no request is sent.
+   */
   seemsFree(shard: number): boolean
   /**
-   * Takes a shard, unless another member has it. True: this member has it from now on, and had it not
-   * before.
+   * Takes a shard, unless another member has it. True: this member did not have the shard before,
+   * and has it from now on.
    */
   take(shard: number): boolean | Promise<boolean>
   /** Gives a shard to the member that takes it next. Its files are closed. */
   give(shard: number): void | Promise<void>
   /**
-   * Takes the turn to move a shard; `undefined` while another member has it, or if it is not known
-   * after `ms`. Two shards that leave at one time could wait for each other: for calls of their
-   * handlers to actors of the other one.
+   * Takes the turn to move a shard. `undefined`: another member has the turn, or its holder is not
+   * known after `ms`. Only one shard moves at a time. Otherwise shards a and b leave together, a
+   * handler of a calls an actor of b, a handler of b calls an actor of a, and the shards wait for
+   * each other.
    */
   turn(ms: number): MovingTurn | undefined | Promise<MovingTurn | undefined>
 }

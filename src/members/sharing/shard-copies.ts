@@ -80,7 +80,10 @@ export class ShardCopies implements CopiedRows {
   /** The shards of the present round, and its end. */
   #round: { readonly shards: readonly number[]; readonly ended: Promise<void> } | undefined
   #cancel: Cancel = () => undefined
-  /** One look at a time: `#round` is that of the present one. It lasts until the next one is set. */
+  /**
+   * Whether a look is running. There is one look at a time, and `#round` belongs to it. A look
+   * lasts until the timer of the next look is set.
+   */
   #isLooking = false
   #health: CopiesHealth = { shards: 0, warm: 0 }
 

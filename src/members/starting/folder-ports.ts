@@ -12,6 +12,6 @@ export type FolderPorts = {
 
 /** The ports of a member. */
 export type MemberPorts = Ports & {
-  /** The machine of members that share a folder; this one by default. */
+  /** The ports of the machine whose members share a folder; by default of this machine. */
   readonly folder?: FolderPorts
 }

@@ -36,7 +36,10 @@ export type HandOverParts = Pick<InstanceParts, 'system' | 'shards' | 'readiness
   readonly moves: ShardMoves
 }
 
-/** Hands shards over when its member closes, and takes those of others that do. */
+/**
+ * Hands the shards of this member over when it closes, and takes shards of other members that
+ * close.
+ */
 export class HandOver {
   readonly #parts: HandOverParts
   /** Shards that did not leave, and when they are asked again. */
@@ -71,7 +74,10 @@ export class HandOver {
     }
   }
 
-  /** Whether a shard may be given now. One that could not leave works undisturbed for a while. */
+  /**
+   * Whether a shard may be given now. After a failed attempt to leave, the shard is left alone for
+   * a while.
+   */
   mayGive(shard: number): boolean {
     const { shards, system } = this.#parts
     return !shards[shard]?.isHeld && system.clock.monotonic() >= (this.#notBefore.get(shard) ?? 0)

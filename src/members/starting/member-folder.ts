@@ -34,7 +34,9 @@ import type { MemberDirectory } from '../sharing/member-directory.ts'
 /** The folder of the members' locks, in the data folder. */
 const membersName = 'members'
 
-/** The lock of the member that moves a shard. No member has such a name. */
+/**
+ * The name of the lock that the member holds while it moves a shard. No member can have this name.
+ */
 const turnName = '~moves'
 
 /** The folder to share, and the member. */
@@ -51,7 +53,7 @@ export type MemberRequest = {
 export class MemberFolder implements MemberDirectory {
   /** For the instance. */
   readonly claim: FolderClaim
-  /** Another one for each start of the member. */
+  /** Identifies this start of the member: each start has a new value. */
   readonly incarnation: string
   readonly #request: MemberRequest
   readonly #holder: string

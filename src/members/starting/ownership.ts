@@ -55,7 +55,7 @@ export class Ownership {
     return this.#keeper.failure
   }
 
-  /** How many owners the instance has had, with this one. */
+  /** The number of owners that the instance has had, including this process. */
   get epoch(): number {
     return this.#keeper.epoch
   }
