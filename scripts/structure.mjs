@@ -15,6 +15,7 @@
  *   importer; a file that is named in `reasonsApart` in `test/tidy.test.ts`; one that its importer loads
  *   with `import()`, so late that many programs never do; and one that is imported from another
  *   folder: no room may hold the code of two.
+ * - Casts to `never`, and to lists of it: the compiler checks nothing of such a value.
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize, resolve } from 'node:path'
@@ -31,6 +32,9 @@ function* nodesBelow(node, name = '') {
   if (typeof node.type === 'string') yield [node, own]
   for (const part of Object.values(node)) yield* nodesBelow(part, own)
 }
+
+const isCastToNever = ({ type, typeAnnotation: to }) =>
+  type === 'TSAsExpression' && (to.elementType ?? to).type === 'TSNeverKeyword'
 
 const isFunction = ({ type, body }) =>
   body && /^(?:FunctionDeclaration|FunctionExpression|ArrowFunctionExpression)$/.test(type)
@@ -55,6 +59,7 @@ const sourceFile = (dir, path) => {
   const targets = new Set()
   const taken = []
   const functions = []
+  let nevers = 0
   for (const [node, name] of nodesBelow(
     parseAst(text, { lang: path.endsWith('x') ? 'tsx' : 'ts' }, path),
   )) {
@@ -65,10 +70,11 @@ const sourceFile = (dir, path) => {
       const when = node.type === 'ImportExpression' ? 'late' : (node.importKind ?? 'value')
       taken.push({ target, names: namesOf(node), when })
     }
+    if (isCastToNever(node)) nevers++
     if (isFunction(node))
       functions.push({ path, name, lines: lineAt(node.end) - lineAt(node.start) + 1 })
   }
-  return { path, targets, taken, functions, head: text.slice(0, text.indexOf('*/')) }
+  return { path, targets, taken, functions, nevers, head: text.slice(0, text.indexOf('*/')) }
 }
 
 const sourceFiles = (dir) =>
@@ -154,7 +160,9 @@ const print = async (dir, countsDoors) => {
   console.log(`files of src: ${files.length}`)
   for (const [layer, count] of arrowsOf(files, Object.keys(rooms)))
     console.log(`arrows between rooms of ${layer}: ${count}`)
-  console.log(`\nfunctions: ${functions.length}, with more than ${linesMax} lines: ${long.length}`)
+  const nevers = files.reduce((sum, file) => sum + file.nevers, 0)
+  console.log(`\ncasts to never: ${nevers}`)
+  console.log(`functions: ${functions.length}, with more than ${linesMax} lines: ${long.length}`)
   for (const { path, name, lines } of long.sort((left, right) => right.lines - left.lines))
     console.log(`  ${String(lines).padStart(4)}  ${name || 'without a name'}  ${path}`)
   console.log(`\nfiles with one importer: ${singles.length}`)
