@@ -276,7 +276,10 @@ export type DeadRow = {
 /** Which jobs, by their state: `waiting`, `delayed` or `running`. */
 export type JobsQuery = {
   readonly queue: string
-  readonly state: string
+  /** In this state; without it `where` has jobs in every state. */
+  readonly state?: string
+  /** As of runs: `customer=c-7, tier=2`. */
+  readonly where?: string
   readonly cursor?: string
 }
 
@@ -286,6 +289,8 @@ export type JobPage = { readonly rows: readonly JobRow[]; readonly cursor?: stri
 /** One job in a list. */
 export type JobRow = {
   readonly id: string
+  /** In a list by attributes, which has jobs in every state. */
+  readonly state?: string
   readonly key?: string
   readonly priority: number
   readonly tries: number
@@ -318,6 +323,7 @@ export type JobDetail = {
   readonly error?: string
   /** The record of its last failure, line by line. */
   readonly failure?: readonly string[]
+  readonly attributes?: Shown
   readonly input?: Shown
   readonly progress?: Shown
   readonly result?: Shown

@@ -89,7 +89,7 @@ const looking = <V extends keyof Views>(
   answer: async ({ look }, given) => Object((await look(view, given)).data),
 })
 
-const jobStates = ['waiting', 'delayed', 'running', 'dead'] as const
+const jobStates = ['waiting', 'delayed', 'running', 'dead', 'done'] as const
 
 /** The sorts of events that the flight recorder has. */
 export const sorts = [
@@ -216,16 +216,18 @@ export const tools: Readonly<Record<string, Tool>> = {
   jobs: {
     title: 'Jobs',
     description:
-      'Jobs of a queue in one state, a line each. `dead` are those whose last try failed, with their error.',
+      'Jobs of a queue in one state, or with these attributes in every state, a line each. `dead` are those whose last try failed, with their error.',
     parameters: {
       ...queue,
-      state: { ...word('In which state.', jobStates), isRequired: true },
+      state: word('In which state. Needed without `where`.', jobStates),
+      where: text('Only jobs with these attributes: `customer=c-7, tier=2`.'),
       ...cursor,
       ...member,
     },
     answer: async ({ look }, given) => {
       const { state, ...others } = given
-      const page = state === 'dead' ? look('dead', others) : look('jobs', given)
+      const isDead = state === 'dead' && given.where === undefined
+      const page = isDead ? look('dead', others) : look('jobs', given)
       return (await page).data
     },
   },

@@ -9,6 +9,7 @@ import type {
   DeadJob,
   JobEntry,
   JobState,
+  JobsOptions,
   ListedRun,
   RunStatus,
   ScheduleRow,
@@ -164,23 +165,29 @@ const deadOf = ({ id, key, job, addedAt, failedAt, tries, error }: DeadJob): Dea
   ...given({ key }),
 })
 
-/** A page of jobs in one state. @throws KeelsonError `INVALID_ARGUMENT` */
+/** A page of jobs in one state, or with these attributes, or both. @throws KeelsonError `INVALID_ARGUMENT` */
 export const jobsShown = async (app: App, query: Query): Promise<JobPage> => {
   const cursor = optionalText(query, 'cursor')
-  const state = textIn(query, 'state') as JobState
-  const options = { state, limit: pageRows, ...given({ cursor }) }
+  const text = optionalText(query, 'where')
+  const state = optionalText(query, 'state') as JobState | undefined
+  const which = given({ state, where: text === undefined ? undefined : whereIn(text) })
+  const options = { ...which, limit: pageRows, ...given({ cursor }) } as JobsOptions
   const page = await jobsPage(app, textIn(query, 'queue'), options)
-  return { rows: page.entries.map(jobRowOf), ...given({ cursor: page.cursor }) }
+  const rows = page.entries.map((entry) =>
+    state === undefined ? { ...jobRowOf(entry), state: entry.state } : jobRowOf(entry),
+  )
+  return { rows, ...given({ cursor: page.cursor }) }
 }
 
 const jobRowOf = (entry: WaitingJob<JobEntry>): JobRow => {
-  const { id, key, priority, tries, addedAt, input, error } = entry
+  const { id, state, key, priority, tries, addedAt, input, error } = entry
   return {
     id,
     priority,
     tries,
     addedAt,
-    text: lineText(redacted(input), lineMax),
+    // The row of a done job has no input.
+    text: state === 'done' ? '' : lineText(redacted(input), lineMax),
     ...given<JobRow>({ key, error: errorText(error), waitsFor: waitOf(entry) }),
   }
 }
@@ -217,6 +224,7 @@ export const jobShown = async (app: App, query: Query): Promise<JobDetail> => {
       waitsFor: waitOf(found),
       error: errorText(found.error),
       failure: recordShown(found.error, jobRecordBytes),
+      attributes: shown(found.attributes),
       input: shown(found.input),
       progress: shown(found.progress),
       result: shown(found.result),

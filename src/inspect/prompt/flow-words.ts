@@ -207,11 +207,12 @@ export class FlowWords {
     return view(json, { settled: true }, () => `${key} of ${type}/${id} is settled`)
   }
 
-  /** A page of the jobs of a queue in one state, by default of the waiting ones. */
+  /** A page of the jobs of a queue in one state, by default of the waiting ones, or with attributes. */
   async jobs(queue: string, options: Listed = noOptions): Promise<View> {
     const { json, where, state = where ? undefined : 'waiting', ...page } = options
     const which = { ...(where && { where }), ...(state && { state }) }
-    return view(json, await jobsPage(this.#app, queue, { ...which, ...bounded(page) }), jobsTable)
+    const found = await jobsPage(this.#app, queue, { ...which, ...bounded(page) })
+    return view(json, found, (shown) => jobsTable(shown, state === undefined))
   }
 
   /** A page of the dead jobs of a queue. */

@@ -263,12 +263,13 @@ export const deadTable = (page: DeadPage): string => {
   return withCursor([table, ...records].join('\n\n'), page.cursor)
 }
 
-/** A page of jobs in one state. */
-export const jobsTable = (page: ShownJobs): string =>
+/** A page of jobs in one state. `hasStates`: in any state, which a column says then. */
+export const jobsTable = (page: ShownJobs, hasStates = false): string =>
   tableOf(
     page,
     [
       'id',
+      ...(hasStates ? [jobNames.state] : []),
       right(jobNames.priority),
       jobNames.key,
       right(jobNames.tries),
@@ -279,8 +280,9 @@ export const jobsTable = (page: ShownJobs): string =>
       jobNames.input,
       jobNames.result,
     ],
-    ({ id, priority, key, tries, addedAt, waitsFor, failedAt, error, input, result }) => [
+    ({ id, state, priority, key, tries, addedAt, waitsFor, failedAt, error, input, result }) => [
       id,
+      ...(hasStates ? [state] : []),
       String(priority),
       cell(key),
       countText(tries),

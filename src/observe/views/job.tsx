@@ -55,6 +55,7 @@ export const JobView = ({ data: job, route }: { data: JobDetail; route: Route })
           />
         </Card>
         <Card title="Values" width="two-thirds">
+          <NamedValue title={jobNames.attributes} value={job.attributes} />
           <NamedValue title={jobNames.input} value={job.input} />
           <NamedValue title={jobNames.progress} value={job.progress} />
           <NamedValue title={jobNames.result} value={job.result} />

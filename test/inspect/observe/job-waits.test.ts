@@ -133,3 +133,34 @@ test('the page has the record of the failure of a job, a run and a step, and the
   expect(JSON.stringify(output)).toContain('995')
   expect(JSON.stringify(output)).not.toContain('hunter2')
 })
+
+test('jobs are found by their attributes in every state, with the state, and a job shows them', async () => {
+  const done = queue('done', async (fails: boolean) => (fails ? refuse() : 'sent'), {
+    retry: { max: 1 },
+    keep: { results: '1d' },
+  })
+  const w = await world([done])
+  const attributes = { customer: 'c-7', token: 'canary-7f3' }
+  await w.during(w.flow.add(done, false, { attributes }))
+  await w.during(w.flow.add(done, true, { attributes }))
+  await w.during(w.flow.add(done, false, { attributes, delay: '1h' }))
+  await w.during(w.flow.add(done, false, { attributes: { customer: 'c-8' }, delay: '1h' }))
+  await w.s.advance(1_000)
+
+  const found = async (query: { where: string; state?: string }) =>
+    (await w.look('jobs', { queue: 'done', ...query })).rows.map(({ id, state }) => [id, state])
+  const states = [
+    ['3', 'delayed'],
+    ['2', 'dead'],
+    ['1', 'done'],
+  ]
+  expect(await found({ where: 'customer=c-7' })).toEqual(states)
+  expect(await found({ where: 'customer=c-7', state: 'dead' })).toEqual([['2', undefined]])
+  const listed = await w.text(w.words.jobs('done', { where: { customer: 'c-7' } }))
+  for (const [id, state] of states) expect(listed).toMatch(new RegExp(`^${id} +${state} `, 'm'))
+  expect(listed).toMatch(/^id +state +priority/)
+  expect(await w.text(w.words.jobs('done', { state: 'dead' }))).toMatch(/^id +priority/)
+  const shown = JSON.stringify((await w.look('job', { queue: 'done', id: '2' })).attributes)
+  expect(shown).toContain('c-7')
+  expect(shown).not.toContain('canary')
+})
