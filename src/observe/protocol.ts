@@ -63,7 +63,10 @@ export type Header = {
   readonly loopDelayMs: number | null
   /** The longest time that an applied write has not been projected. */
   readonly lagMs: number
-  /** In the last ten minutes. `areCrashesMore`: there were more than are recorded. */
+  /**
+   * At all members, in the last ten minutes. `areCrashesMore`: there were more than are recorded, or a
+   * member has not answered.
+   */
   readonly crashes: number
   readonly areCrashesMore: boolean
   readonly isWriting: boolean

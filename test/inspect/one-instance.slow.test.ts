@@ -20,7 +20,7 @@ import { promptWords } from '../../src/inspect/prompt/prompt-words.ts'
 import { LocalSession } from '../../src/inspect/prompt/session.ts'
 import { recordsOf } from '../../src/inspect/recorder/recorder.ts'
 import { plainPaint } from '../../src/inspect/text/paint.ts'
-import type { Views } from '../../src/observe/index.ts'
+import type { Header, Views } from '../../src/observe/index.ts'
 import { shardOf } from '../../src/storage/index.ts'
 import { type App, innerParts } from '../../src/supervisors/index.ts'
 import { FolderMembers } from '../support/worlds/folder-members.ts'
@@ -91,6 +91,7 @@ const page = () => {
   return {
     look: async <V extends keyof Views>(view: V, query: Views[V]['query']) =>
       ((await asked({ look: view, query })) as { data: Views[V]['data'] }).data,
+    head: async () => ((await asked({ look: 'header', query: {} })) as { header: Header }).header,
     act: async (action: object) => {
       const planned = await asked({ plan: action })
       return asked({ act: { ...action, reason: 'a trial' }, planned })
@@ -295,6 +296,7 @@ describe('the words of the prompt', () => {
     expect(elsewhere).toEqual([
       expect.objectContaining({ sort: 'crash', subject: `${nameOf(there)}: frail` }),
     ])
+    expect(await page().head()).toMatchObject({ crashes: 1, areCrashesMore: false })
     // The stack is one click away.
     expect(elsewhere[0]?.text).toMatch(/no more\n {4}at fail \(/)
     expect(await prompt()("crashes('nobody')")).toBe('nobody has not crashed since the start')

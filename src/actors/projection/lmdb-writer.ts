@@ -134,7 +134,7 @@ export const server: GenServer<Messages, State, ProjectionShard> = {
         shard.parts.settings.lmdb,
         projectedLsn,
         appliedLsn,
-        projectingOf(state),
+        projectingOf(state, context),
       )
       // The LSN is lower than before if a damaged projection was set aside.
       shard.projectedLsn = state.feed.projectedLsn

@@ -116,9 +116,13 @@ const nextStep = (state: State, { projection }: Applier.Following, context: Cont
 }
 
 /** The projections by users, as the writer of the shard feeds them. */
-export const projectingOf = ({ shard }: Pick<State, 'shard'>): Projecting => ({
+export const projectingOf = (
+  { shard }: Pick<State, 'shard'>,
+  { system }: Pick<Context, 'system'>,
+): Projecting => ({
   projections: shard.parts.settings.projections,
   givenUp: shard.projection.givenUp,
+  now: () => system.clock.now(),
 })
 
 /**
@@ -141,7 +145,7 @@ const walk = (
     return undefined
   }
   const names = state.rebuild.map(({ name }) => name)
-  const { changes, halted } = walkedOnce(projectingOf(state), rows, position.lsn, names)
+  const { changes, halted } = walkedOnce(projectingOf(state, context), rows, position.lsn, names)
   halt(state, halted, context)
   state.mayWalk = state.hasWalked = changes.size > 0
   return state.hasWalked ? { changes, begins: names.length } : undefined

@@ -37,6 +37,8 @@ export type ProjectionStatus = Watermark & {
   readonly error: string | undefined
   /** The record of that failure: the error, its causes, and the stack of the user's code. */
   readonly record?: KeptError | undefined
+  /** When it was halted, in ms since 1970. A projection that an earlier version has halted has none. */
+  readonly haltedAt?: number
   /** The first and the last LSN whose changes a projection that keeps its rows has not seen. */
   readonly missed: readonly [from: number, to: number] | undefined
 }
@@ -86,6 +88,7 @@ export const projectionStatus = (
         building: building && { version: building.version, rows: building.rows },
         error: mark.error,
         ...(mark.record && { record: mark.record }),
+        ...(mark.haltedAt !== undefined && { haltedAt: mark.haltedAt }),
         missed: mark.missed,
       }
     })

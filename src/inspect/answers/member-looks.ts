@@ -27,6 +27,7 @@ export const answerLooks = (app: App): void => {
   way?.answer('look.kinds', () => kindsOf(app))
   way?.answer('look.crashes', (title) => crashesOf(app, String(title)))
   way?.answer('look.crashList', () => listedCrashes(app))
+  way?.answer('look.recentCrashes', () => recentCrashesOf(app))
   way?.answer('look.judge', () => judgedAgain(app))
   way?.answer('look.lines', (title) => linesAbout(app, String(title)))
   way?.answer('look.entity', (payload) => {
@@ -248,6 +249,31 @@ const listedCrashes = (app: App): CrashList => {
 
 const listedMax = 20
 const listedTextMax = 2_000
+
+/** How many crashes there were in the last ten minutes; `areMore`: at least so many. */
+export type RecentCrashes = { readonly crashes: number; readonly areMore: boolean }
+
+const recentMs = 600_000
+
+/** Those of this member. There were more if the recorder keeps only a part of them. */
+export const recentCrashesOf = ({ system }: App): RecentCrashes => {
+  const records = recordsOf(system)
+  const now = system.clock.now()
+  const recorded = records.last('crash')
+  const crashes = recorded.filter(({ at }) => now - at < recentMs).length
+  const forgotten = records.total('crash') - recorded.length
+  return { crashes, areMore: forgotten > 0 && crashes === recorded.length }
+}
+
+/** Those of all members. A member that does not answer may have more. */
+export const recentCrashesAnywhere = async (app: App): Promise<RecentCrashes> => {
+  const own = () => recentCrashesOf(app)
+  const { found, silent } = await eachMember(app, 'look.recentCrashes', null, own)
+  return {
+    crashes: found.reduce((sum, { crashes }) => sum + crashes, 0),
+    areMore: silent.length > 0 || found.some(({ areMore }) => areMore),
+  }
+}
 
 /** How many crashes a member has had since its start. */
 export type CrashCount = { readonly member: string; readonly total: number }

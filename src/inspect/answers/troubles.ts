@@ -562,12 +562,13 @@ const projectionTroubles = ({
   name,
   shards,
 }: Health['projections'][number]): readonly CausedTrouble[] =>
-  shards.flatMap(({ shard, state, error = '' }) =>
+  shards.flatMap(({ shard, state, error = '', haltedAt }) =>
     state === 'halted' || state === 'stopped'
       ? [
           trouble(`projection ${state}`, `${name}, shard ${shard}`, error, {
             link: linkTo('storage'),
             cause: shortText(error, textMax),
+            ...sinceThen(haltedAt),
           }),
         ]
       : [],

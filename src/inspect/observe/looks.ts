@@ -28,7 +28,12 @@ import {
   type ShardHealth,
 } from '../../supervisors/index.ts'
 import { factsOf } from '../answers/facts.ts'
-import { unlessSilent } from '../answers/member-looks.ts'
+import {
+  type RecentCrashes,
+  recentCrashesAnywhere,
+  recentCrashesOf,
+  unlessSilent,
+} from '../answers/member-looks.ts'
 import { nextTurn } from '../answers/process-pages.ts'
 import { troublesOfAll } from '../answers/troubles-of-all.ts'
 import { causeTitle, otherOperations } from '../answers/turn-titles.ts'
@@ -77,7 +82,6 @@ const troublesBytes = 20 * 1024
 const recentBytes = 10 * 1024
 const slowBytes = 4 * 1024
 const elsewhereBytes = 8 * 1024
-const recentMs = 600_000
 
 /**
  * A look at very many things costs at most a fortieth of the time: those who ask sooner get the last
@@ -99,6 +103,8 @@ export class Looks {
   readonly #tail: LogTail
   readonly #processes: ProcessLooks
   #pending: Overview['pending'] | undefined
+  /** Of all members, as they answered last. */
+  #crashes: RecentCrashes | undefined
 
   constructor(app: App, isWriting: boolean) {
     this.#app = app
@@ -153,7 +159,10 @@ export class Looks {
     this.#rates.look()
     const asked: unknown = look(query)
     const isOfOwner = ofOwner.has(view) && asked instanceof Promise
+    const counted = this.#countCrashes()
     const data = await (isOfOwner ? unlessSilent(this.#app, `the view ${view}`, asked) : asked)
+    // The members are awaited once. Later the count of the last answers is shown.
+    if (!this.#crashes) await counted
     return { header: this.header(), data }
   }
 
@@ -162,9 +171,7 @@ export class Looks {
     const { instance, system, shards } = this.#app
     const now = system.clock.now()
     const { durable, shards: healths } = this.#app.health()
-    const recorded = this.#records.last('crash')
-    const crashes = recorded.filter(({ at }) => now - at < recentMs)
-    const forgotten = this.#records.total('crash') - recorded.length
+    const { crashes, areMore } = this.#crashes ?? recentCrashesOf(this.#app)
     return {
       instance,
       at: now,
@@ -172,8 +179,8 @@ export class Looks {
       isDurable: durable,
       loopDelayMs: this.#sampling.loopDelayMs ?? null,
       lagMs: Math.round(Math.max(0, ...shards.map(({ projection }) => projection.behindMs))),
-      crashes: crashes.length,
-      areCrashesMore: forgotten > 0 && crashes.length === recorded.length,
+      crashes,
+      areCrashesMore: areMore,
       isWriting: this.#isWriting,
       ...membersNamed(this.#app),
     }
@@ -229,6 +236,12 @@ export class Looks {
       this.#pace('crashes', () => crashesElsewhere(this.#app)),
     ])
     return { members: members.map(memberRow), elsewhere: lastFitting(crashes, elsewhereBytes) }
+  }
+
+  /** Counts the crashes of all members, without members at once. */
+  async #countCrashes(): Promise<void> {
+    if (!this.#app[innerParts].way) return
+    this.#crashes = await this.#pace('head', () => recentCrashesAnywhere(this.#app))
   }
 
   #pace<T>(key: string, make: () => Promise<T>): Promise<T> {

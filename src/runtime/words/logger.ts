@@ -227,11 +227,17 @@ const printed = (error: Error): string => {
   }
 }
 
-/** The lines without hidden frames. Details of an error begin on the line of its last frame. */
+/** Node prints this for frames that an error has in common with its cause, which shows them. */
+const sharedFrames = /^\s+\.\.\. \d+ lines matching cause stack trace \.\.\./
+
+/**
+ * The lines without hidden frames, and without the word on frames that the cause shows. Details of an error
+ * begin on the line of its last frame.
+ */
 const shownLines = (lines: readonly string[]): readonly string[] => {
   const shown: string[] = []
   for (const line of lines) {
-    if (!isHiddenFrame(line)) shown.push(line)
+    if (!isHiddenFrame(line) && !sharedFrames.test(line)) shown.push(line)
     else if (line.endsWith(' {')) shown.push(`${shown.pop() ?? ''} {`)
   }
   return shown

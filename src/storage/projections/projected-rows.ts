@@ -74,6 +74,7 @@ export class ProjectedRows {
   readonly #projections: readonly Fed[]
   readonly #rows: ChangedRows
   readonly #blob: ReadBlob
+  readonly #now: () => number
   /** Whether a projection by users is fed with keys, and one with entities. */
   readonly #seesKeys: boolean
   readonly #seesEntities: boolean
@@ -91,13 +92,14 @@ export class ProjectedRows {
    * `rows` has the transaction so far and takes the changes. `lsn`: its position. A projection that
    * was halted by this incarnation of the writer is not tried again by itself.
    */
-  constructor({ projections, givenUp }: Projecting, rows: ChangedRows, lsn: number) {
+  constructor({ projections, givenUp, now }: Projecting, rows: ChangedRows, lsn: number) {
     this.#projections = [entityCounts, ...projections.map(fedBy)]
     this.#seesKeys = projections.length > 0
     this.#seesEntities = projections.some(({ entities }) => entities === true)
     this.#rows = rows
     this.#blob = (ref, from, to) => rows.blob(ref, from, to)
     this.#lsn = lsn
+    this.#now = now
     for (const [rowKey, row] of rows.range(rowsOf('projectionMark')))
       this.#marks.set(projectionNameOf(rowKey), projectionMarkOf(rowKey, row))
     for (const projection of this.#projections) {
@@ -261,7 +263,8 @@ export class ProjectedRows {
       this.halted.push({ name, error })
       const mark = this.#marks.get(name) as ProjectionMark
       const record = failureRecord(error)
-      this.#mark(name, haltedMark(mark, version, this.#lsn, reasonText(error), record))
+      const failure = { error: reasonText(error), record, haltedAt: this.#now() }
+      this.#mark(name, haltedMark(mark, version, this.#lsn, failure))
       return false
     }
   }

@@ -42,6 +42,8 @@ export type ProjectionMark = {
   readonly error?: string
   /** The record of that failure. */
   readonly record?: KeptError
+  /** When it was halted, in ms since 1970. Earlier versions have not kept it. */
+  readonly haltedAt?: number
   readonly building?: Building
   /** Generations whose rows are to be removed. */
   readonly garbage?: readonly number[]
@@ -98,7 +100,7 @@ export const preparedMark = (
   if (isHalted && (keeps || !mayRetry)) return mark
   // It stopped for another version, or halted in the rebuild of one: its own rows are as they were.
   if (keeps && mark.version === version) {
-    const { error: _, record: __, thrownBy: ___, building, ...kept } = mark
+    const { error: _, record: __, thrownBy: ___, haltedAt: ____, building, ...kept } = mark
     // One span over all gaps: with frames between them that it has seen.
     const from = mark.missed?.[0] ?? mark.lsn + 1
     return { ...kept, ...garbageOf(mark, building), state: 'live', missed: [from, lsn] }
@@ -117,7 +119,7 @@ const garbageOf = (
 
 /** The mark of a rebuild that begins. The shown rows stay until it is complete. */
 export const rebuilding = (mark: ProjectionMark, version: number, lsn: number): ProjectionMark => {
-  const { building, error: _, record: __, thrownBy: ___, ...shown } = mark
+  const { building, error: _, record: __, thrownBy: ___, haltedAt: ____, ...shown } = mark
   const left = garbageOf(mark, building)
   const generation = Math.max(mark.generation, ...(left.garbage ?? [])) + 1
   return {
@@ -152,12 +154,10 @@ export const haltedMark = (
   mark: ProjectionMark,
   version: number,
   lsn: number,
-  error: string,
-  record?: KeptError,
+  failure: Pick<ProjectionMark, 'error' | 'record' | 'haltedAt'>,
 ): ProjectionMark => ({
   ...stoppedMark(mark, lsn),
   state: 'halted',
   ...(mark.building ? { thrownBy: version } : {}),
-  error,
-  ...(record && { record }),
+  ...failure,
 })

@@ -101,4 +101,6 @@ export type Projection = ProjectionOptions & { readonly name: string; readonly k
 export type Projecting = {
   readonly projections: readonly Projection[]
   readonly givenUp: ReadonlySet<string>
+  /** In ms since 1970: when one is halted. */
+  readonly now: () => number
 }

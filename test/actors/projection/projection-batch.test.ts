@@ -41,7 +41,10 @@ const slices = (batch: ProjectionBatch, lsnMax = Number.POSITIVE_INFINITY): numb
 
 describe('a batch of the projection', () => {
   test('takes a frame whatever its bounds are, also with rows of projections by users', () => {
-    const projecting = { projections: [countsByNamespace()], givenUp: new Set<string>(), lsn: 0 }
+    const projecting = {
+      ...{ projections: [countsByNamespace()], givenUp: new Set<string>() },
+      ...{ lsn: 0, now: () => 0 },
+    }
     const least = { chunkRows: 1, chunkBytes: 1 }
     const batch = new ProjectionBatch(puts(3), new MapRows(), least, projecting)
     slices(batch)

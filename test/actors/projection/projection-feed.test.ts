@@ -321,7 +321,11 @@ describe('a trickle of changes', () => {
   })
 
   test('does not wait for readers of the projection itself', () => {
-    const projecting: Projecting = { projections: [countsByNamespace()], givenUp: new Set() }
+    const projecting: Projecting = {
+      projections: [countsByNamespace()],
+      givenUp: new Set(),
+      now: () => 0,
+    }
     expect(fed({}, projecting).next(0, false, nothing)).toEqual({ kind: 'due', inMs: 50 })
 
     const around = { ...calm, hasProducers: true }

@@ -99,6 +99,15 @@ describe('the stack of an error in the log', () => {
     logger.error('shard 0 is down: BUSY: no room', { reason: error })
     expect(written.at(-1)?.match(/no room/g)).toHaveLength(1)
   })
+
+  test('says nothing of frames that an error has in common with its cause', () => {
+    const frames = ['read (/srv/shop/order.js:4:11)', ...ours, ...ours]
+    const cause = withFrames(new TypeError('no customer'), ...frames)
+    const error = new KeelsonError('BLOCKED', 'order/7 is blocked', { cause })
+    expect(textOf(withFrames(error, ...ours, ...ours))).toMatch(
+      /is blocked \{\n {2}code[\s\S]*order\.js:4:11\)\n\}$/,
+    )
+  })
 })
 
 describe('a crash', () => {

@@ -48,7 +48,7 @@ const shard = () => {
     work: (derived: ProjectedRows, changed: ChangedRows) => void,
   ) => {
     const changed = new ChangedRows(rows)
-    const derived = new ProjectedRows({ projections, givenUp }, changed, lsn)
+    const derived = new ProjectedRows({ projections, givenUp, now: () => 7 }, changed, lsn)
     work(derived, changed)
     for (const { name } of derived.halted) givenUp.add(name)
     rows.take(changed.changes)
@@ -264,7 +264,9 @@ describe('a projection that throws', () => {
       [['d', 3]],
     )
     expect(derived.halted).toMatchObject([{ name: 'broken' }])
-    expect(world.mark('broken')).toMatchObject({ state: 'halted', lsn: 1, error: 'Error: no c' })
+    expect(world.mark('broken')).toMatchObject({
+      ...{ state: 'halted', lsn: 1, error: 'Error: no c', haltedAt: 7 },
+    })
     expect(world.shown('broken')).toEqual({ a: 1 })
     expect(world.shown('by-value')).toEqual({
       '1/a': true,

@@ -57,8 +57,8 @@ test('a projection that is not configured keeps the position of its rows, and en
 })
 
 test('a projection that throws in a rebuild keeps the rows before it, and names its version', () => {
-  expect(haltedMark(live, 2, 8, 'Error: no')).toEqual(halted)
-  expect(haltedMark({ ...stopped, building }, 2, 9, 'Error: no')).toEqual({
+  expect(haltedMark(live, 2, 8, { error: 'Error: no' })).toEqual(halted)
+  expect(haltedMark({ ...stopped, building }, 2, 9, { error: 'Error: no' })).toEqual({
     ...{ state: 'halted', version: 1, generation: 3, lsn: 8 },
     ...{ thrownBy: 2, error: 'Error: no', garbage: [4] },
   })
