@@ -41,6 +41,10 @@ describe('a figure of the gate', async () => {
     expect(verdictOf(pairs(1.15, 0.8), 1)).toMatchObject({ isWorse: false })
   })
 
+  test('is as far from itself as the two processes of its only pair', () => {
+    expect(verdictOf([[1.3, 1]], 1)).toMatchObject({ spread: Math.log(1.3), isWorse: false })
+  })
+
   test('is not judged before one is kept', () => {
     expect(verdictOf(pairs(9, 0.01), undefined)).toMatchObject({ worse: undefined, isWorse: false })
   })

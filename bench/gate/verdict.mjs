@@ -4,8 +4,9 @@ import { median } from '../wal/turns.mjs'
 /** A figure that is worse than the kept one by less than this is no news. */
 const worseMax = 0.1
 
-/** Twice the standard error of a mean: two builds that are equal differ by less, nineteen times of twenty. */
+/** Twice the standard error of a mean: equal builds differ by less, nineteen times of twenty. Of one value, that value. */
 const spreadOf = (values) => {
+  if (values.length === 1) return Math.abs(values[0])
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length
   const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length
   return 2 * Math.sqrt(variance / Math.max(1, values.length - 1))
