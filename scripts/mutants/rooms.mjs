@@ -48,6 +48,7 @@ export const rooms = {
   'storage/rows': ['test/actors/store/store', 'test/simulation/store-commands'],
   'storage/groups': ['test/actors/writing', 'test/actors/log', 'test/storage/wal/wal-waiting'],
   'storage/frames': ['test/storage/segments', 'test/storage/log'],
+  'storage/log': ['test/storage/wal', 'test/storage/segments', 'test/simulation/log-seeds'],
   'storage/commitments': ['test/storage/log/log-commitments', 'test/inspect/folder/journal'],
   'storage/projections': [
     'test/actors/users-projections/user-projections',
@@ -90,6 +91,21 @@ export const rooms = {
     'test/flow/app/schedules',
     'test/flow/app/set-clock',
     'test/flow/app/missing-declarations',
+  ],
+  'flow/queue': ['test/flow/app/queue', 'test/simulation/handles'],
+  'members/leases': [
+    'test/members/sharing',
+    'test/members/starting/cluster-entries',
+    'test/members/starting/member-',
+    'test/members/starting/one-misreads',
+    'test/simulation/members',
+  ],
+  'members/placement': [
+    'test/members/leases/ended-work',
+    'test/members/starting/folder-links',
+    'test/members/starting/folder-moves',
+    'test/members/starting/member-watch',
+    'test/members/starting/spread-members',
   ],
   'runtime/process': [
     'test/runtime/names',
