@@ -4,7 +4,7 @@
  */
 import type { Clock } from '../../clock.ts'
 import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
-import type { Views } from '../../observe/index.ts'
+import type { Header, Views } from '../../observe/index.ts'
 import { inTime } from '../attach/answer-time.ts'
 import type { AttachPlace } from '../attach/attach-socket.ts'
 import { RemoteSession } from '../attach/remote-session.ts'
@@ -36,7 +36,7 @@ export class ReadingLink {
   async look<V extends keyof Views>(
     view: V,
     query: object,
-  ): Promise<{ readonly header: unknown; readonly data: Views[V]['data'] }> {
+  ): Promise<{ readonly header: Header; readonly data: Views[V]['data'] }> {
     const session = await this.#opened()
     try {
       const answer = await inTime(this.#clock, answerMs, session.ask({ look: view, query }))

@@ -3,8 +3,8 @@
  * asks. They can only look: a tool gets the looks of the page and the pages of the docs, and nothing
  * else. Pure.
  */
-import { invalidArgument } from '../../errors.ts'
-import { runStatuses, type Views } from '../../observe/index.ts'
+import { invalidArgument, isKeelsonError, reasonText } from '../../errors.ts'
+import { type Header, runStatuses, type Views } from '../../observe/index.ts'
 import { noOptions, ownOf } from '../../own-names.ts'
 import type { DocPages } from './doc-pages.ts'
 
@@ -14,7 +14,7 @@ export type Sources = {
   readonly look: <V extends keyof Views>(
     view: V,
     query: Given,
-  ) => Promise<{ readonly header: unknown; readonly data: Views[V]['data'] }>
+  ) => Promise<{ readonly header: Header; readonly data: Views[V]['data'] }>
   readonly docs: DocPages
 }
 
@@ -89,6 +89,66 @@ const looking = <V extends keyof Views>(
   answer: async ({ look }, given) => Object((await look(view, given)).data),
 })
 
+/** Of an instance with several members, the one that has answered with its own process alone, and the others. */
+const whose = ({ member, members = [] }: Header): object =>
+  member === undefined
+    ? noOptions
+    : { member, otherMembers: members.filter((each) => each !== member) }
+
+/** A tool that answers with one look at the process of one member, and says at which. */
+const ofOneProcess: typeof looking = (view, title, description, parameters) => ({
+  ...looking(
+    view,
+    title,
+    `${description} Of several members only one is shown, which the answer names: ask \`otherMembers\` with \`member\`.`,
+    parameters,
+  ),
+  answer: async ({ look }, given) => {
+    const { header, data } = await look(view, given)
+    return { ...whose(header), ...Object(data) }
+  },
+})
+
+/** The last events of all members, or of the one that is named; `silent` are those without an answer. */
+const logOfAll: Tool['answer'] = async ({ look }, given) => {
+  const { header, data } = await look('log', given)
+  const own = header.member
+  if (own === undefined || given.member !== undefined) return { ...whose(header), ...data }
+  const silent: object[] = []
+  const others = (header.members ?? []).filter((each) => each !== own)
+  const asked = others.map(async (member) => {
+    try {
+      const { lines } = (await look('log', { ...given, member })).data
+      return lines.map((line) => ({ member, ...line }))
+    } catch (error) {
+      const code = isKeelsonError(error) ? error.code : 'FAILED'
+      silent.push({ member, code, reason: reasonText(error) })
+      return []
+    }
+  })
+  const lines = [
+    ...data.lines.map((line) => ({ member: own, ...line })),
+    ...(await Promise.all(asked)).flat(),
+  ].sort((one, other) => one.at - other.at)
+  return { lines: lastOf(lines), silent }
+}
+
+const linesMax = 100
+/** An answer has 64 KiB, of which times as texts and what says who is silent take some. */
+const linesBytes = 48 * 1024
+
+/** The last lines, as many as an answer has room for. */
+const lastOf = (lines: readonly object[]): readonly object[] => {
+  let left = linesBytes
+  let from = lines.length
+  while (from > Math.max(0, lines.length - linesMax)) {
+    left -= Buffer.byteLength(JSON.stringify(lines[from - 1]))
+    if (left < 0) break
+    from--
+  }
+  return lines.slice(from)
+}
+
 const jobStates = ['waiting', 'delayed', 'running', 'dead', 'done'] as const
 
 /** The sorts of events that the flight recorder has. */
@@ -133,15 +193,15 @@ export const tools: Readonly<Record<string, Tool>> = {
   tree: {
     title: 'Supervision tree',
     description:
-      'The tree of supervisors and their processes: status, mailbox, restarts and the reason of the last end; `busy` are handlers that have been running for over a second. At most 300 processes: `processes` finds the others.',
+      'The tree of supervisors and their processes: status, mailbox, restarts and the reason of the last end; `busy` are handlers that have been running for over a second. At most 300 processes: `processes` finds the others. Of several members it is that of one, which the answer names: ask `otherMembers` with `member`.',
     parameters: member,
     answer: async ({ look }, given) => {
-      const { data: tree } = await look('tree', given)
+      const { header, data: tree } = await look('tree', given)
       const { data } = await look('overview', given)
-      return { busy: data.pending, tree }
+      return { ...whose(header), busy: data.pending, tree }
     },
   },
-  processes: looking(
+  processes: ofOneProcess(
     'processes',
     'Processes',
     'Processes in an order, the most first, with message rate, mailbox, the age of the oldest message, and restarts.',
@@ -153,7 +213,7 @@ export const tools: Readonly<Record<string, Tool>> = {
       after: text('`next` of the answer before, for the page after it.'),
     },
   ),
-  process: looking(
+  process: ofOneProcess(
     'process',
     'One process',
     'One process: state, links, monitors, waiting messages, and its last events with stacks. For a pid that has crashed it answers with the process that replaced it.',
@@ -165,16 +225,18 @@ export const tools: Readonly<Record<string, Tool>> = {
     'Without `process`: the last crashes, those of one process with one error as one, with count, first and last time. With `process`: its last crash reports, with stack and causes.',
     { process: text('The `subject` of a crash, such as `mailer` or `order/17`.') },
   ),
-  log: looking(
-    'log',
-    'Log',
-    'The last 100 events of the flight recorder, the newest last: lines of the log from warnings up, crashes, restarts, failed steps, slow handlers. It is in memory: a restart of the instance empties it.',
-    {
+  log: {
+    title: 'Log',
+    description:
+      'The last 100 events of the flight recorder, the newest last: lines of the log from warnings up, crashes, restarts, failed steps, slow handlers. Of several members it has the events of all, each with its member; `silent` did not answer. It is in memory: a restart of the instance empties it.',
+    parameters: {
       level: word('Only events of this level.', ['error', 'warn']),
       sort: word('Only events of this sort.', sorts),
       find: text('Only events whose subject or text contains this text.'),
+      ...member,
     },
-  ),
+    answer: logOfAll,
+  },
   workflows: {
     title: 'Workflows',
     description:

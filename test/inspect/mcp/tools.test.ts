@@ -76,6 +76,38 @@ test('the log is asked for the sorts of events that are recorded', () => {
   expect(sorts).toEqual(recordedSorts)
 })
 
+test('the log of several members has the events of all in their order, and who did not answer', async () => {
+  const members = ['a', 'b', 'c']
+  const lines: Readonly<Record<string, object[]>> = {
+    a: [
+      { at: 1, text: 'one' },
+      { at: 4, text: 'four' },
+    ],
+    b: [{ at: 2, text: 'two' }],
+  }
+  const look = async (_: string, { member = 'a' }: { member?: string }) => {
+    if (!lines[member]) throw new KeelsonError('TIMEOUT', `${member} has not answered`)
+    return { header: { member, members }, data: { lines: lines[member] } }
+  }
+  const sources = { look, docs } as never
+  const shown = async (given: object) =>
+    JSON.parse((await answerOf('log', given, sources)).content[0]?.text ?? '')
+
+  const all = await shown({})
+  expect(all.lines.map(({ member, text }: Record<string, string>) => `${member} ${text}`)).toEqual([
+    ...['a one', 'b two', 'a four'],
+  ])
+  expect(all.silent).toMatchObject([
+    { member: 'c', code: 'TIMEOUT', reason: expect.stringContaining('c has not answered') },
+  ])
+  expect(await shown({ member: 'b' })).toMatchObject({
+    ...{ member: 'b', otherMembers: ['a', 'c'], lines: [{ text: 'two' }] },
+  })
+  lines.a?.push(...Array.from({ length: 90 }, (_, at) => ({ at: 9 + at, text: 'x'.repeat(900) })))
+  const { content } = await answerOf('log', {}, sources)
+  expect(Buffer.byteLength(content[0]?.text ?? '')).toBeLessThan(64 * 1024)
+})
+
 test('arguments that a tool does not take are refused with what to do next', async () => {
   const refused = async (name: string, given: object) => {
     const sources = { look: () => Promise.reject(new Error('asked')), docs }
