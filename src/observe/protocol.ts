@@ -89,7 +89,14 @@ export type Views = {
   tree: { query: object; data: TreeNode }
   processes: { query: ProcessesQuery; data: Processes }
   process: { query: { readonly pid: number; readonly trace?: 'on' }; data: ProcessDetail }
-  entities: { query: object; data: { readonly kinds: readonly Kind[] } }
+  /** `silent`: the members whose actors are not counted, as they have not answered. */
+  entities: {
+    query: object
+    data: {
+      readonly kinds: readonly Kind[]
+      readonly silent?: readonly { readonly member: string; readonly reason: string }[]
+    }
+  }
   kind: { query: KindQuery; data: KindPage }
   entity: { query: EntityName; data: EntityDetail }
   history: { query: HistoryQuery; data: History }

@@ -40,7 +40,7 @@ export class ReadingLink {
     const session = await this.#opened()
     try {
       const answer = await inTime(this.#clock, answerMs, session.ask({ look: view, query }))
-      return answer as { readonly header: unknown; readonly data: Views[V]['data'] }
+      return answer as { readonly header: Header; readonly data: Views[V]['data'] }
     } catch (error) {
       if (isKeelsonError(error, 'CLOSED')) throw this.#away(error)
       throw error

@@ -3,7 +3,14 @@
 import { shownState, surveyEntity } from '../../actors/index.ts'
 import { isKeelsonError } from '../../errors.ts'
 import { keptText, recordLines } from '../../failure-record.ts'
-import type { EntityDetail, EntityName, Kind, KindPage, Pending } from '../../observe/index.ts'
+import type {
+  EntityDetail,
+  EntityName,
+  Kind,
+  KindPage,
+  Pending,
+  Views,
+} from '../../observe/index.ts'
 import { checkEntityId, workerKind } from '../../storage/index.ts'
 import { type App, durableActors } from '../../supervisors/index.ts'
 import { type EntityFacts, entityAt, failuresOf, pidOf } from '../answers/entities.ts'
@@ -41,9 +48,10 @@ export const entityIn = (app: App, query: Query): EntityName => {
 }
 
 /** The kinds of all members, with how many of each are in trouble. */
-export const kindsShown = async (app: App): Promise<{ readonly kinds: readonly Kind[] }> => {
+export const kindsShown = async (app: App): Promise<Views['entities']['data']> => {
+  const { kinds: counted, silent } = await kindsAnywhere(app)
   // Unknown while a shard is down. One that has no owner holds all of them up once.
-  const alarmed = (await kindsAnywhere(app)).kinds.map(
+  const alarmed = counted.map(
     async (facts) =>
       [facts, await known(() => app.entity(facts.kind).alarms({ limit: 1 }))] as const,
   )
@@ -53,7 +61,7 @@ export const kindsShown = async (app: App): Promise<{ readonly kinds: readonly K
     const fields = (await known(() => fieldsOf(app, facts.kind))) ?? []
     kinds.push({ ...facts, fields, ...given({ nextAlarmAt: alarms?.[0]?.at }) })
   }
-  return { kinds }
+  return { kinds, ...(silent.length > 0 && { silent }) }
 }
 
 /** The answer of a look; `undefined` while a shard refuses it. */

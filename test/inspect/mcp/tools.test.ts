@@ -36,7 +36,7 @@ test('no tool can do more than ask looks of the page, and none of them acts', as
   const sources: Sources = {
     look: async (view) => {
       asked.add(view)
-      return { header: {}, data: answer as never }
+      return { header: {} as never, data: answer as never }
     },
     docs,
   }
