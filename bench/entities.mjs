@@ -49,6 +49,18 @@ cases.push({
 })
 
 cases.push({
+  title: '64 in flight, messages of 200 bytes',
+  rows: [
+    { label: 'turn', player: 'keelson', order: { work: 'take', inFlight: 64 } },
+    {
+      label: 'turn that records its input',
+      player: 'keelson',
+      order: { work: 'record', inFlight: 64 },
+    },
+  ],
+})
+
+cases.push({
   title: '1 in flight, ten rows of one entity read and put',
   rows: [
     { label: 'of ten', player: 'keelson', order: { work: 'rowsOf10', inFlight: 1 } },

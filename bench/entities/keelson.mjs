@@ -13,6 +13,16 @@ const counter = {
   },
 }
 const counters = entity('counter', counter)
+/** A message of 200 bytes, which a turn adds to the count of its entity. */
+const order = { by: 1, note: 'x'.repeat(180) }
+const taker = {
+  init: () => ok({ count: 0, pad }),
+  calls: {
+    take: (state, { by }) => reply(state.count + by, { ...state, count: state.count + by }),
+  },
+}
+const takers = entity('taker', taker)
+const recorders = entity('recorder', taker, { record: { inputs: true } })
 const machine = createMachine({
   context: { count: 0, pad },
   initial: 'counting',
@@ -43,11 +53,21 @@ const keepers = entity('keeper', keeper)
 const restingKeepers = entity('resting', keeper, { idleMs: 1 })
 const app = await start({
   dir: process.argv[2],
-  app: supervisor('app', {}, [counters, machines, sleepers, keepers, restingKeepers]),
+  app: supervisor('app', {}, [
+    counters,
+    takers,
+    recorders,
+    machines,
+    sleepers,
+    keepers,
+    restingKeepers,
+  ]),
 })
 const handle = app.entity(counters)
 const refs = Array.from({ length: 1_024 }, (_, index) => handle.ref(`${index}`))
 const machineRefs = refs.map((_, index) => app.entity(machines).ref(`${index}`))
+const takerRefs = refs.map((_, index) => app.entity(takers).ref(`${index}`))
+const recorderRefs = refs.map((_, index) => app.entity(recorders).ref(`${index}`))
 const added = new Map()
 const events = new Map()
 let births = 0
@@ -96,6 +116,8 @@ const works = {
   machine: (writer) => event(writer),
   one: () => add(0),
   birth,
+  take: (writer) => call(takerRefs[writer], 'take', order),
+  record: (writer) => call(recorderRefs[writer], 'take', order),
   id: (writer) => add(writer, refs[writer], { id: `${ids++}` }),
   look: (writer) => call(refs[writer], 'get'),
   wake: () => call(sleeper, 'get'),
