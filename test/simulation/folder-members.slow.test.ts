@@ -6,10 +6,10 @@
 import { describe, expect, test } from 'vitest'
 import { liveFolder } from '../support/lives/folder-life.ts'
 import { liveSeeds, sumOf } from '../support/lives/seed-lives.ts'
-import { seedParts } from '../support/tier.ts'
+import { seedParts, triesAll } from '../support/tier.ts'
 
 describe('members of a folder', () => {
-  test.each(seedParts(2, 600))(
+  test.each(seedParts(2, triesAll ? 1_200 : 600))(
     'take calls once, in the order of each sender, in the lives from $from to $to',
     async ({ seeds }) => {
       const tally = sumOf(await liveSeeds(seeds, liveFolder))
