@@ -169,8 +169,15 @@ export type Flows = {
     /** The limits that were changed at run time, in words; absent: none. */
     readonly changedLimits?: string
   }[]
-  /** Workflows and queues that do not answer, and `schedules`, each with the code of the error. */
-  readonly silent: readonly { readonly name: string; readonly code: string }[]
+  /**
+   * Workflows and queues that do not answer, and `schedules`, each with the code of the error.
+   * `members`: those that leave a question without an answer.
+   */
+  readonly silent: readonly {
+    readonly name: string
+    readonly code: string
+    readonly members?: readonly string[]
+  }[]
   /** The first ones. */
   readonly schedules: SchedulePage
 }

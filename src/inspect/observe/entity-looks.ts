@@ -14,7 +14,7 @@ import type {
 import { checkEntityId, workerKind } from '../../storage/index.ts'
 import { type App, durableActors } from '../../supervisors/index.ts'
 import { type EntityFacts, entityAt, failuresOf, pidOf } from '../answers/entities.ts'
-import { kindsAnywhere } from '../answers/member-looks.ts'
+import { kindsAnywhere, unlessSilent } from '../answers/member-looks.ts'
 import { nextTurn, processAt } from '../answers/process-pages.ts'
 import { troubledAnywhere, troubleWords } from '../answers/troubled-entities.ts'
 import { lineText, shortText } from '../text/shown-text.ts'
@@ -50,16 +50,14 @@ export const entityIn = (app: App, query: Query): EntityName => {
 /** The kinds of all members, with how many of each are in trouble. */
 export const kindsShown = async (app: App): Promise<Views['entities']['data']> => {
   const { kinds: counted, silent } = await kindsAnywhere(app)
-  // Unknown while a shard is down. One that has no owner holds all of them up once.
-  const alarmed = counted.map(
-    async (facts) =>
-      [facts, await known(() => app.entity(facts.kind).alarms({ limit: 1 }))] as const,
-  )
+  // Unknown while a shard is down, and of all kinds while a member does not answer.
+  const alarmsOf = counted.map(({ kind }) => known(() => app.entity(kind).alarms({ limit: 1 })))
+  const alarms = await known(() => unlessSilent(app, 'the alarms', Promise.all(alarmsOf)))
   const kinds: Kind[] = []
-  for (const [facts, alarms] of await Promise.all(alarmed)) {
+  for (const [at, facts] of counted.entries()) {
     await nextTurn(app.system)
     const fields = (await known(() => fieldsOf(app, facts.kind))) ?? []
-    kinds.push({ ...facts, fields, ...given({ nextAlarmAt: alarms?.[0]?.at }) })
+    kinds.push({ ...facts, fields, ...given({ nextAlarmAt: alarms?.[at]?.[0]?.at }) })
   }
   return { kinds, ...(silent.length > 0 && { silent }) }
 }

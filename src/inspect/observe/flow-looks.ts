@@ -3,7 +3,7 @@
  * are apart from `looks.ts` because a frame has room for part of what `flow-parts.ts` answers.
  */
 
-import { isKeelsonError, type KeptError } from '../../errors.ts'
+import { isKeelsonError, type KeelsonError, type KeptError } from '../../errors.ts'
 import { keptText, recordLines } from '../../failure-record.ts'
 import type {
   DeadJob,
@@ -42,6 +42,7 @@ import {
   type WaitingJob,
   type WaitingRun,
 } from '../answers/flow-parts.ts'
+import { unlessSilent } from '../answers/member-looks.ts'
 import { lineText, shortText } from '../text/shown-text.ts'
 import { whereIn } from '../text/where-text.ts'
 import type { FlowRates } from './flow-rates.ts'
@@ -68,15 +69,19 @@ const outputBytes = 8 * 1024
 
 /** All workflows with how many runs have each status, and all queues. */
 export const flowsShown = async (app: App, rates: FlowRates): Promise<Flows> => {
-  const { workflows, queues, ...counted } = await countedFlows(app)
-  const silent = Object.entries(counted.silent).map(([name, { code }]) => ({ name, code }))
-  const schedules = await schedulesIn(app, {}, someSchedulesBytes).catch(
-    (error: unknown): SchedulePage => {
-      if (!isKeelsonError(error)) throw error
-      silent.push({ name: 'schedules', code: error.code })
-      return { rows: [] }
-    },
-  )
+  const page = unlessSilent(app, 'the schedules', schedulesIn(app, {}, someSchedulesBytes))
+  const listed = page.catch((error: unknown): KeelsonError => {
+    if (!isKeelsonError(error)) throw error
+    return error
+  })
+  const [{ workflows, queues, ...counted }, found] = await Promise.all([countedFlows(app), listed])
+  const isLost = found instanceof Error
+  const lost = [...Object.entries(counted.silent), ...(isLost ? [['schedules', found] as const] : [])]
+  const silent = lost.map(([name, { code, details }]) => {
+    const { members } = details as { readonly members?: readonly string[] }
+    return { name, code, ...given({ members }) }
+  })
+  const schedules = isLost ? { rows: [] } : found
   return {
     workflows: Object.entries(workflows).map(([type, counts]) => ({
       type,

@@ -67,7 +67,7 @@ import { fitting, lastFitting, shownTree } from './value-trees.ts'
 
 /** The views that wait for the owners of what they show. The others say themselves who did not answer. */
 const ofOwner: ReadonlySet<string> = new Set<keyof Views>([
-  ...(['run', 'runs', 'job', 'jobs', 'dead', 'schedules'] as const),
+  ...(['run', 'runs', 'job', 'jobs', 'dead', 'schedules', 'kind'] as const),
   ...(['history', 'past', 'key', 'streams'] as const),
 ])
 

@@ -144,9 +144,10 @@ export const FlowsView = ({ data }: { data: Flows }) => {
         </Card>
         {data.silent.length > 0 && (
           <Card title="Without an answer">
-            {data.silent.map(({ name, code }) => (
+            {data.silent.map(({ name, code, members }) => (
               <p class="bad" key={name}>
                 {name}: {code}
+                {members && `, no answer from ${members.join(', ')}`}
               </p>
             ))}
           </Card>

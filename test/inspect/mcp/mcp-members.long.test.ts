@@ -75,8 +75,9 @@ test.skipIf(lacks(noFlock))(
     onTestFinished(() => void second.child.kill('SIGCONT'))
     const stopped = await answers()
     const ofAll = ['members', 'crashes', 'log', 'runs', 'schedules', 'streams', 'storage']
+    const counted = ['workflows', 'queues', 'kinds', 'entities']
     const ofOne = ['tree', 'processes', 'process']
-    for (const name of [...ofAll, ...ofOne])
+    for (const name of [...ofAll, ...counted, ...ofOne])
       expect([name, stopped[name]?.text]).toEqual([name, expect.stringMatching(/"b"|member b\b/)])
     expect(all.filter((text) => text.includes(canary))).toEqual([])
     expect(all.join('\n')).toContain('[hidden string of 7]')
