@@ -70,7 +70,7 @@ const faults: readonly Fault[] = [
   },
   {
     what: 'place',
-    line: /warn {2}\w: BLOCKED: order\/7 is blocked: an order without a customer/g,
+    line: /error \w: BLOCKED: order\/7 is blocked: an order without a customer/g,
     trouble: 'blocked, order/7',
     alert: 'KeelsonEntityBlocked',
     cause: new RegExp(`an order without a customer\n[^]*at .*read \\[as migrate\\] ${own}`),

@@ -196,7 +196,7 @@ export class Entities {
 
   /** Says in the log and on the bus that an actor is blocked. */
   emitBlocked(entity: string, error: KeelsonError): void {
-    this.system.logger.warn(reasonText(error), { reason: error })
+    this.system.logger.error(reasonText(error), { reason: error })
     emit(this.system, this.shardOf(entity), 'entity.blocked', { entity, error })
   }
 

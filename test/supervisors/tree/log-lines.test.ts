@@ -138,7 +138,7 @@ describe('a durable actor', () => {
   }
   const app = (version?: number) => supervisor('app', {}, [counter(version)])
 
-  test('that is blocked is a warning, however often it is called', async () => {
+  test('that is blocked is one error, however often it is called', async () => {
     const s = await startSimulated({ app: app() })
     await s.during(call(s.app.entity(counter()).ref('1'), 'add'))
     await s.close()
@@ -152,7 +152,7 @@ describe('a durable actor', () => {
 
     expect(s.log.lines.slice(before)).toMatchObject([
       {
-        level: 'warn',
+        level: 'error',
         message: expect.stringMatching(/k\/1 is blocked: there is no migrate from version 1$/),
         facts: { reason: { code: 'BLOCKED', cause: expect.any(Error) } },
       },
