@@ -171,7 +171,7 @@ export type Flows = {
   }[]
   /**
    * Workflows and queues that do not answer, and `schedules`, each with the code of the error.
-   * `members`: those that leave a question without an answer.
+   * `members`: the ones that leave a question unanswered.
    */
   readonly silent: readonly {
     readonly name: string

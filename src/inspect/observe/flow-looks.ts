@@ -75,8 +75,11 @@ export const flowsShown = async (app: App, rates: FlowRates): Promise<Flows> => 
     return error
   })
   const [{ workflows, queues, ...counted }, found] = await Promise.all([countedFlows(app), listed])
-  const isLost = found instanceof Error
-  const lost = [...Object.entries(counted.silent), ...(isLost ? [['schedules', found] as const] : [])]
+  const isLost = isKeelsonError(found)
+  const lost = [
+    ...Object.entries(counted.silent),
+    ...(isLost ? [['schedules', found] as const] : []),
+  ]
   const silent = lost.map(([name, { code, details }]) => {
     const { members } = details as { readonly members?: readonly string[] }
     return { name, code, ...given({ members }) }

@@ -15,7 +15,7 @@ const longPollMs = 1_000
 const program = new URL('../../support/programs/stream-server.mjs', import.meta.url)
 
 const served = async (dir: string, ...member: readonly string[]) => {
-  const child = fork(program, [dir, `${longPollMs}`, ...member])
+  const child = fork(program, [`${longPollMs}`, dir, ...member])
   const [port] = await Promise.race([
     once(child, 'message'),
     once(child, 'exit').then(([code]) => Promise.reject(new Error(`it ended with ${code}`))),

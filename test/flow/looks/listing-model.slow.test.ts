@@ -167,7 +167,7 @@ describe('pages of any size, joined, are the list', () => {
         for (const span of [{}, { since, until }])
           for (const where of [
             ...[
-              {},
+              undefined,
               { status },
               { customer: 'c' },
               { customer: 'c-7' },
@@ -178,7 +178,7 @@ describe('pages of any size, joined, are the list', () => {
               { customer: 'c', isLate: false, status },
             ],
           ]) {
-            const options = { ...span, where, ...(order && { order }) }
+            const options = { ...span, ...(where && { where }), ...(order && { order }) }
             expect(joined(app, { type, limit, ...options }), `seed ${seed}`).toEqual(
               modelOf(runs, options),
             )

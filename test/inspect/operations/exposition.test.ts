@@ -12,7 +12,7 @@ test('the text format has info and state set as gauges, and counters by their wh
   turns.add(1, 'order', 'ok')
   turns.add(2, 'order', 'ok')
   expect(familyText(turns, text)).toBe(
-    `# HELP keelson_turns_total Turns of durable actors, with their births.
+    `# HELP keelson_turns_total Turns of durable actors, including births.
 # TYPE keelson_turns_total counter
 keelson_turns_total{kind="order",result="ok"} 3
 `,
