@@ -318,7 +318,7 @@ export const tools: Readonly<Record<string, Tool>> = {
   entity: looking(
     'entity',
     'One durable actor',
-    'One durable actor: state, index fields, pending steps and alarms, its failures with stacks and causes, why it is blocked, and its streams. Looking does not wake it.',
+    'One durable actor: state, index fields, pending steps and alarms, its failures with stacks and causes, why it is blocked, and its streams. Without `born` it does not exist. Looking does not wake it.',
     entity,
   ),
   history: looking(

@@ -1,5 +1,4 @@
 /** Workflows and queues: how many runs have each status, a list of runs, and one run in time. */
-import { useState } from 'preact/hooks'
 import type { Flows, RunDetail, RunRow } from '../entity-answers.ts'
 import { runNames } from '../fact-names.ts'
 import { waitLine } from '../fact-words.ts'
@@ -26,7 +25,7 @@ import {
   timeText,
 } from '../widgets/quantities.ts'
 import { addressOf, type Route } from '../widgets/route.ts'
-import { Choice } from '../widgets/search.tsx'
+import { Choice, EnteredText } from '../widgets/search.tsx'
 import { type Column, PagedTable, Table } from '../widgets/table.tsx'
 import { NamedValue } from '../widgets/values.tsx'
 import { FailureCard, FailureLines } from './failure.tsx'
@@ -197,31 +196,6 @@ const runColumns = (type: string, now: number): readonly Column<RunRow>[] => [
     cell: ({ error = '' }) => <span class="bad">{error}</span>,
   },
 ]
-
-/** A field whose text counts when its user presses Enter. */
-const EnteredText = (props: {
-  readonly label: string
-  readonly placeholder: string
-  readonly text: string
-  readonly onEnter: (text: string) => void
-}) => {
-  const [text, setText] = useState(props.text)
-  return (
-    <form
-      onSubmit={(event) => {
-        event.preventDefault()
-        props.onEnter(text.trim())
-      }}
-    >
-      <input
-        placeholder={props.placeholder}
-        aria-label={props.label}
-        value={text}
-        onInput={(event) => setText(event.currentTarget.value)}
-      />
-    </form>
-  )
-}
 
 /** The runs of a workflow. */
 export const RunsView = ({ data, route }: { data: Flows; route: Route }) => {

@@ -154,11 +154,13 @@ export const QueueView = ({ data, route }: { data: Flows; route: Route }) => {
     </Card>
   )
   // The list that was chosen comes first.
+  const isChosen = route.query.state !== undefined || route.query.where !== undefined
   const jobs = (
     <JobsCard
       key="jobs"
       queue={name}
       state={route.query.state}
+      where={route.query.where}
       counts={{ waiting: queue?.ready, delayed: queue?.delayed, running: queue?.running }}
     />
   )
@@ -193,7 +195,7 @@ export const QueueView = ({ data, route }: { data: Flows; route: Route }) => {
         )}
       </div>
       <div class="cards">
-        {route.query.state === undefined ? [dead, jobs] : [jobs, dead]}
+        {isChosen ? [jobs, dead] : [dead, jobs]}
         {queue && <LimitsCard key="limits" of={queue} />}
       </div>
     </>

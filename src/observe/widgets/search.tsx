@@ -1,4 +1,4 @@
-/** The parts of a list's head that narrow it: a choice of one among few, and a text to find. */
+/** The parts of a list's head that narrow it: a choice of one among few, and texts to find. */
 import { useEffect, useState } from 'preact/hooks'
 import { after } from './browser.ts'
 
@@ -21,6 +21,31 @@ export const Choice = (props: {
     ))}
   </select>
 )
+
+/** A field whose text counts when its user presses Enter. */
+export const EnteredText = (props: {
+  readonly label: string
+  readonly placeholder: string
+  readonly text: string
+  readonly onEnter: (text: string) => void
+}) => {
+  const [text, setText] = useState(props.text)
+  return (
+    <form
+      onSubmit={(event) => {
+        event.preventDefault()
+        props.onEnter(text.trim())
+      }}
+    >
+      <input
+        placeholder={props.placeholder}
+        aria-label={props.label}
+        value={text}
+        onInput={(event) => setText(event.currentTarget.value)}
+      />
+    </form>
+  )
+}
 
 /** The pause of a user after which a text is looked for, in ms: each letter would open a stream. */
 const pauseMs = 250

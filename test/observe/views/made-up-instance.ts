@@ -463,6 +463,8 @@ export const answerOf = (
             ? { text: jobWaitTexts.retry, since: startAt, until: at + 40_000 }
             : { text: jobWaitTexts.places, since: startAt },
         ...(query.state === 'delayed' && { error: 'SMTP_REFUSED: 451 try again later' }),
+        // A list by attributes has jobs in every state.
+        ...(query.state === undefined && query.where === 'customer=c-7' && { state: 'dead' }),
       })),
     runs: () => paged(query.cursor, isEmpty ? 0 : 420, (index) => run(`o-${index + 1}`)),
     run: () =>

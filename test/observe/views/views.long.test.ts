@@ -266,6 +266,22 @@ describe.skipIf(lacks(withoutChromium))('in a browser, the page', () => {
     expect(page.url()).toMatch(/#\/job\/mail\/8120$/)
   })
 
+  test('lists the jobs with an attribute in every state, and again in one', async () => {
+    const { page } = await opened(await served('busy'))
+    const states = `[...document.querySelectorAll('td')].filter((cell) => cell.innerText === 'dead').length`
+
+    await showView(page, 'queue/mail')
+    await page.locator('input[aria-label="Attributes"]').fill('customer=c-7')
+    await page.keyboard.press('Enter')
+    await waitForText(page, 'every state')
+    await page.waitForFunction(`${states} > 20`)
+    expect(page.url()).toMatch(/#\/queue\/mail\?where=customer%3Dc-7$/)
+
+    await page.select('select[aria-label="State"]', 'delayed')
+    await page.waitForFunction(`${states} === 0`)
+    expect(page.url()).toMatch(/\?state=delayed&where=customer%3Dc-7$/)
+  })
+
   test('goes to a run by its id, and on a phone says in the tree which part was restarted', async () => {
     const { page } = await opened(await served('broken'))
 
