@@ -205,7 +205,7 @@ test.skipIf(lacks(noFlock ?? noSmallDisk ?? noPromtool))(
     await does(full.what)
     await isTold(full)
   },
-  90_000,
+  180_000,
 )
 
 /**
@@ -252,5 +252,5 @@ test.skipIf(lacks(noFlock ?? noSmallDisk ?? noPromtool))(
       cause: /damaged at [\da-f]+-\d+\.wal, offset \d+, lsn \d+/,
     })
   },
-  60_000,
+  120_000,
 )
