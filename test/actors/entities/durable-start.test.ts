@@ -123,7 +123,7 @@ describe('a durable worker that was blocked', () => {
     const ref = () => s.system.to(name<Messages>('lone'))
     expect(await s.during(codeOf(call(ref(), 'add', 1)))).toBe('BLOCKED')
     expect(s.app.health().actors.blocked).toMatchObject({ count: 1 })
-    expect(s.log.messages('warn').filter((line) => line.includes('BLOCKED'))).toHaveLength(1)
+    expect(s.log.messages('error').filter((line) => line.includes('BLOCKED'))).toHaveLength(1)
 
     isRefused = false
     s.system.kill(name('lone'))
