@@ -5,7 +5,7 @@ import { configError, isKeelsonError, missingDeclaration } from '../../errors.ts
 import { noOptions } from '../../own-names.ts'
 import { call } from '../../runtime/index.ts'
 import { durableActors } from '../../supervisors/index.ts'
-import { waitingOf } from '../looks/listing.ts'
+import { queueOfRun } from '../looks/listing.ts'
 import {
   type BatchHandler,
   type BatchTry,
@@ -151,23 +151,35 @@ const callOf =
 const batchCall =
   (queue: string, handler: BatchHandler): Calls =>
   (tries, keepsResult) =>
-    endsOfBatch(tries, handler, (job, attempt) => unlessRun(queue, job, attempt), keepsResult)
+    endsOfBatch(tries, handler, (job, attempt) => isRunOver(queue, job, attempt), keepsResult)
 
 /** The handler of a queue, which gets no run. */
 const ofJobs =
   (queue: string, handler: (job: unknown, attempt: JobTry) => unknown): JobHandler =>
   (job, attempt) => {
     const given = new GivenAlone(attempt)
-    return unlessRun(queue, job, attempt)?.then(() => handler(job, given)) ?? handler(job, given)
+    const looked = isRunOver(queue, job, attempt)
+    if (looked === undefined) return handler(job, given)
+    return looked.then((isOver) => (isOver ? undefined : handler(job, given)))
   }
 
-/** Refuses a run: an earlier program may have had the queue without a handler. `undefined`: it is none. */
-const unlessRun = (queue: string, job: unknown, attempt: RunningTry): Promise<void> | undefined => {
+/**
+ * Whether a job is a run that is over, from a time when the queue had no handler. `undefined`: it is
+ * no run. A run that waits in this queue, or has begun from it, is refused: its job ends after it.
+ */
+const isRunOver = (
+  queue: string,
+  job: unknown,
+  attempt: RunningTry,
+): Promise<boolean> | undefined => {
   const mayBeRun = typeof job === 'string' && attempt.claim.record.unique === job
   if (!mayBeRun || !isInTree(attempt.app, runKind(typeOfRun(job)))) return undefined
   const id = job.slice(typeOfRun(job).length + 1)
-  return waitingOf(attempt.app, { sort: 'workflow', name: typeOfRun(job) }, id).then((waiting) => {
-    if (waiting?.queue === queue) throw missingDeclaration(`queue ${queue} without a handler`)
+  const placed = queueOfRun(attempt.app, { sort: 'workflow', name: typeOfRun(job) }, id)
+  return placed.then((place) => {
+    if (place?.queue !== queue) return false
+    if (place.isOver) return true
+    throw missingDeclaration(`queue ${queue} without a handler`)
   })
 }
 

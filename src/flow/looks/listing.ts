@@ -39,6 +39,7 @@ import { entitiesOf } from '../runs/parts.ts'
 import {
   type Awaited,
   isLive,
+  isOver,
   type Operation,
   operationsPrefix,
   padded,
@@ -358,6 +359,18 @@ export const waitingOf = async (
   const { status, waitsFor, queueKey: key, priority } = (await runsOf(app, type).load(id)) ?? {}
   if (status !== 'waiting' || waitsFor?.kind !== 'queue') return undefined
   return { queue: waitsFor.name as string, run: `${type.name}/${id}`, key, priority }
+}
+
+/** The queue in which a run waits, or from which it has begun, and whether it is over. */
+export const queueOfRun = async (
+  app: App,
+  type: Pick<Workflow, 'name' | 'sort'>,
+  id: string,
+): Promise<{ readonly queue: unknown; readonly isOver: boolean } | undefined> => {
+  const state = await runsOf(app, type).load(id)
+  if (!state) return undefined
+  const { status, waitsFor, queue } = state
+  return { queue: waitsFor?.kind === 'queue' ? waitsFor.name : queue, isOver: isOver(status) }
 }
 
 /** The value of a row of a run. One that cannot be read is the reason for that. */

@@ -73,28 +73,31 @@ class BatchCall implements BatchTry {
 }
 
 /**
- * Calls the handler of a batch. An error that it throws is that of every job. `mayRun`: refuses a job
- * that the handler is not to get.
+ * Calls the handler of a batch. An error that it throws is that of every job. `isOver`: whether a job
+ * is done without the handler, or `undefined`; it refuses a job that the handler is not to get yet.
  */
 export const endsOfBatch = async (
   tries: readonly RunningTry[],
   handler: BatchHandler,
-  mayRun: (job: unknown, attempt: RunningTry) => Promise<void> | undefined,
+  isOver: (job: unknown, attempt: RunningTry) => Promise<boolean> | undefined,
   keepsResult: boolean,
 ): Promise<readonly TryEnd[]> => {
   const jobs = new Map<RunningTry, BatchJob>()
-  const refused: TryEnd[] = []
+  const apart: TryEnd[] = []
   const asked: Promise<void>[] = []
   for (const job of tries) {
-    const refuses = (thrown: unknown): void => {
+    const ends = (end: TryEnd): void => {
       jobs.delete(job)
-      refused.push(failedTry(job, thrown))
+      apart.push(end)
     }
+    const refuses = (thrown: unknown): void => ends(failedTry(job, thrown))
     try {
       const given = new GivenInBatch(job)
       jobs.set(job, given)
-      const waits = mayRun(given.input, job)?.catch(refuses)
-      if (waits !== undefined) asked.push(waits)
+      const looked = isOver(given.input, job)
+      if (!looked) continue
+      const isDone = (over: boolean): void => void (over && ends(doneTry(job, undefined, false)))
+      asked.push(looked.then(isDone).catch(refuses))
     } catch (thrown) {
       refuses(thrown)
     }
@@ -102,16 +105,16 @@ export const endsOfBatch = async (
   if (asked.length > 0) await Promise.all(asked)
   const given = [...jobs.keys()]
   const [first, ...others] = given
-  if (!first) return refused
+  if (!first) return apart
   try {
     const call = new BatchCall([first, ...others])
     // Frozen: a handler that sorts its list would give each job the outcome of another.
     const list = Object.freeze([...jobs.values()])
     const outcomes = outcomesOf(await handler(list, call), given.length)
     const ended = given.map((job, at) => endOfJob(job, outcomes?.[at], keepsResult))
-    return [...refused, ...ended]
+    return [...apart, ...ended]
   } catch (thrown) {
-    return [...refused, ...given.map((job) => failedTry(job, thrown))]
+    return [...apart, ...given.map((job) => failedTry(job, thrown))]
   }
 }
 

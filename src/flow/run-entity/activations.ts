@@ -173,7 +173,9 @@ export class RunActivations {
     if (isBetweenTries(state) && !state.cancel) return state
     this.begin(context, undefined, reached)
     context.cancelAlarm('timer')
-    const { isHeld: _, waitsFor: __, ...begun } = state
+    const { isHeld, waitsFor, ...rest } = state
+    const begins = isHeld && waitsFor?.kind === 'queue'
+    const begun = begins ? Object.assign(rest, { queue: waitsFor.name }) : rest
     return withStatus(begun, 'running', context)
   }
 

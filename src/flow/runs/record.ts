@@ -160,6 +160,8 @@ export type RunState = {
   readonly waitsFor?: Awaited
   /** The key in its queue. */
   readonly queueKey?: string
+  /** The queue from which it has begun. Absent: from none, or an earlier build began it. */
+  readonly queue?: string
   readonly fork?: Fork
   /** The messages of its body that are in streams. Absent: it has said nothing. */
   readonly said?: Said

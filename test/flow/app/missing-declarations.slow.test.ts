@@ -569,3 +569,44 @@ describe('a program without', () => {
     expect(await ends(s)).toEqual(end)
   })
 })
+
+/** Queues of one name, as a deploy changes them. The handler says what it got. */
+const handlers = {
+  'one job': (seen: unknown[]) =>
+    queue('places', (job: unknown) => void seen.push(job), { retry: { max: 3 } }),
+  'a batch': (seen: unknown[]) =>
+    queue(
+      'places',
+      (jobs: readonly { readonly input: unknown }[]) =>
+        void seen.push(...jobs.map(({ input }) => input)),
+      { batch: { max: 10 }, retry: { max: 3 } },
+    ),
+}
+
+test.each(Object.entries(handlers))(
+  'a run that has begun from a queue is for no handler of %s, and its job ends after it',
+  async (_, handled) => {
+    const seen: unknown[] = []
+    const napping = async (ctx: Ctx) => ctx.sleep('nap', '5m')
+    const placed = workflow('run', napping, { queue: 'places' })
+    const free = workflow('run', napping)
+    const jobs = handled(seen) as ReturnType<(typeof handlers)['one job']>
+    const s = await simulated(of(flows({ workflows: [placed], queues: [queue('places', {})] })))
+    await s.during(flow(s.app).start(placed, undefined, { id: '1' }))
+    await s.advance(5_000)
+    await s.close()
+
+    await s.start(of(flows({ workflows: [free], queues: [jobs] })))
+    await s.during(flow(s.app).add(jobs, 'a letter'))
+    await s.during(flow(s.app).add(jobs, 'run/9', { unique: 'run/9' }))
+    await s.advance(60_000)
+    const counts = () => s.during(flow(s.app).counts(jobs))
+    expect([seen.toSorted(), status(s, placed)]).toEqual([['a letter', 'run/9'], 'waiting'])
+    expect(await counts()).toMatchObject({ ready: 0, delayed: 1, running: 0, dead: 0 })
+
+    await s.advance(6 * 60_000)
+    expect(status(s, placed)).toBe('completed')
+    expect(await counts()).toMatchObject({ ready: 0, delayed: 0, running: 0, dead: 0 })
+    expect(seen).toHaveLength(2)
+  },
+)
