@@ -3,8 +3,6 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
-import { Client } from '@modelcontextprotocol/sdk/client/index.js'
-import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { type Ctx, flow, flows, queue, workflow } from '../../../dist/flow/index.js'
 import {
@@ -22,6 +20,7 @@ import {
 import { tools } from '../../../src/inspect/mcp/tools.ts'
 import { capturedLog } from '../../../src/testing/kit/captured-log.ts'
 import { program, running, startKeelson } from '../../support/commands/keelson-command.ts'
+import { mcpClient } from '../../support/commands/mcp-client.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 
 const canary = 'CANARY7'
@@ -148,31 +147,9 @@ const troubledInstance = async () => {
   return { dir, app, port }
 }
 
-/** The client of a `keelson mcp` on a folder, and its answers. */
-const connected = async (dir: string) => {
-  const client = new Client({ name: 'test', version: '0' })
-  const transport = new StdioClientTransport({
-    command: process.execPath,
-    args: [program, 'mcp', '--dir', dir],
-    stderr: 'ignore',
-  })
-  onTestFinished(() => client.close())
-  const faults: Error[] = []
-  client.onerror = (error) => faults.push(error)
-  await client.connect(transport)
-  const all: string[] = []
-  const asked = async (name: string, given: Record<string, unknown> = {}) => {
-    const { content, isError = false } = await client.callTool({ name, arguments: given })
-    const [{ text }] = content as [{ text: string }]
-    all.push(text)
-    return { isError, text, data: JSON.parse(text) }
-  }
-  return { client, transport, asked, all, faults }
-}
-
 describe('keelson mcp (needs the build)', () => {
   test('says who it is, lists its tools with their schemas, and that they only read', async () => {
-    const { client } = await connected(tempFolder())
+    const { client } = await mcpClient(tempFolder())
 
     expect(client.getServerVersion()).toMatchObject({ name: 'keelson' })
     expect(client.getServerCapabilities()).toEqual({ tools: {} })
@@ -191,7 +168,7 @@ describe('keelson mcp (needs the build)', () => {
 
   test('leads from the troubles to the stack and the cause of each planted fault', async () => {
     const { dir, port } = await troubledInstance()
-    const { asked } = await connected(dir)
+    const { asked } = await mcpClient(dir)
 
     const { data: health } = await asked('health')
     const troubles: { kind: string; subject: string; link: { view: string; parts: string[] } }[] =
@@ -227,7 +204,7 @@ describe('keelson mcp (needs the build)', () => {
 
   test('answers with every tool, within 64 KiB, and with a secret in no answer', async () => {
     const { dir, app } = await troubledInstance()
-    const { asked, all, faults } = await connected(dir)
+    const { asked, all, faults } = await mcpClient(dir)
     const { data: page } = await asked('jobs', { queue: 'mails', state: 'dead' })
     const { data: processes } = await asked('processes', { find: 'idle' })
     const { data: history } = await asked('history', { kind: 'account', id: 'ann' })
@@ -274,7 +251,7 @@ describe('keelson mcp (needs the build)', () => {
 
   test('says that the instance is away, and is connected again at the next call', async () => {
     const dir = tempFolder()
-    const { asked } = await connected(dir)
+    const { asked } = await mcpClient(dir)
     const away = async () => {
       const { isError, data } = await asked('health')
       expect([isError, data.error.code]).toEqual([true, expect.stringMatching(/NO_PROCESS|CLOSED/)])
@@ -295,7 +272,7 @@ describe('keelson mcp (needs the build)', () => {
     const dir = tempFolder()
     const app = await start({ dir, attach: true, logger: log })
     onTestFinished(() => app.close().then(() => undefined))
-    const { asked } = await connected(dir)
+    const { asked } = await mcpClient(dir)
     expect((await asked('health')).data.header.isWriting).toBe(false)
   })
 
