@@ -192,8 +192,8 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
   }
 
   /**
-   * One page of the entities that have a row, `{ entries, exhausted, cursor, positions }`, without
-   * waking them. Without `where` the entries are in the order of their ids.
+   * Reads a page of the stored entities, `{ entries, exhausted, cursor, positions }`. It wakes no
+   * entity. Without `where` the entries are in the order of their ids.
    *
    * - `where` finds entities by fields of the server's `index`. The index of the first field is read: the
    *   entries are in the order of its values (null, false, true, numbers, texts), then of their ids. Each

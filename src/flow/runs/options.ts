@@ -306,8 +306,9 @@ const status = oneOf(...runStatuses)
 const named = recordOf(anything)
 
 /**
- * The conditions of `where`, apart: the status is no attribute. One without a condition is refused: a
- * value that happens to be `undefined`, such as the customer of a request, would list all runs.
+ * The conditions of `where`. The status is apart, because it is not an attribute. A `where` without a
+ * condition is refused. Scenario: a service lists the runs of `request.customer`, and a request has no
+ * customer. Without the refusal its caller would see the runs of all customers.
  */
 const where: Check<
   { readonly status: RunStatus | undefined; readonly attributes: Attributes | undefined },

@@ -138,10 +138,10 @@ export type EndOptions = {
 }
 
 /**
- * The answer of a wait that may last for days. The close of this instance ends it, in which nothing
- * begins: a step that waited on would hold the close up until it is cut off. `endsInTime`: answers
- * whether what is waited for runs, and ends in the close. The call itself is left to the close: to
- * end it by a signal takes 2 µs for each of them (bench/NOTES.md).
+ * The answer of a wait that may last for days. Scenario: a step waits for the result of a run, and the
+ * instance closes. The close lets no run begin, and waits for the step. So the close rejects the wait
+ * with `CLOSED`, unless `endsInTime` answers that the awaited work runs, and ends before the close
+ * does. A signal that ends the call too took 4 to 5 µs of each run (bench/NOTES.md).
  */
 export const lastingAnswer = <T>(
   app: unknown,

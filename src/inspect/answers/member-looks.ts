@@ -255,7 +255,7 @@ export type RecentCrashes = { readonly crashes: number; readonly areMore: boolea
 
 const recentMs = 600_000
 
-/** Those of this member. There were more if the recorder keeps only a part of them. */
+/** The recent crashes of this member. There were more if the recorder has forgotten some of them. */
 export const recentCrashesOf = ({ system }: App): RecentCrashes => {
   const records = recordsOf(system)
   const now = system.clock.now()
@@ -265,7 +265,7 @@ export const recentCrashesOf = ({ system }: App): RecentCrashes => {
   return { crashes, areMore: forgotten > 0 && crashes === recorded.length }
 }
 
-/** Those of all members. A member that does not answer may have more. */
+/** The recent crashes of all members. A member that does not answer may have more. */
 export const recentCrashesAnywhere = async (app: App): Promise<RecentCrashes> => {
   const own = () => recentCrashesOf(app)
   const { found, silent } = await eachMember(app, 'look.recentCrashes', null, own)

@@ -89,7 +89,7 @@ const looking = <V extends keyof Views>(
   answer: async ({ look }, given) => Object((await look(view, given)).data),
 })
 
-/** Of an instance with several members, the one that has answered with its own process alone, and the others. */
+/** If the instance has several members: `member` has answered, for its own process alone. */
 const whose = ({ member, members = [] }: Header): object =>
   member === undefined
     ? noOptions
@@ -109,7 +109,7 @@ const ofOneProcess: typeof looking = (view, title, description, parameters) => (
   },
 })
 
-/** The last events of all members, or of the one that is named; `silent` are those without an answer. */
+/** The last events of all members, or of the member that is named. `silent`: the members that did not answer. */
 const logOfAll: Tool['answer'] = async ({ look }, given) => {
   const { header, data } = await look('log', given)
   const own = header.member
@@ -193,7 +193,7 @@ export const tools: Readonly<Record<string, Tool>> = {
   tree: {
     title: 'Supervision tree',
     description:
-      'The tree of supervisors and their processes: status, mailbox, restarts and the reason of the last end; `busy` are handlers that have been running for over a second. At most 300 processes: `processes` finds the others. Of several members it is that of one, which the answer names: ask `otherMembers` with `member`.',
+      'The tree of supervisors and their processes: status, mailbox, restarts and the reason of the last end. `busy` lists the handlers that have run for more than a second. At most 300 processes: `processes` finds the others. Of several members only one is shown, which the answer names: ask `otherMembers` with `member`.',
     parameters: member,
     answer: async ({ look }, given) => {
       const { header, data: tree } = await look('tree', given)
@@ -228,7 +228,7 @@ export const tools: Readonly<Record<string, Tool>> = {
   log: {
     title: 'Log',
     description:
-      'The last 100 events of the flight recorder, the newest last: lines of the log from warnings up, crashes, restarts, failed steps, slow handlers. Of several members it has the events of all, each with its member; `silent` did not answer. It is in memory: a restart of the instance empties it.',
+      'The last 100 events of the flight recorder, the newest last: warnings and errors of the log, crashes, restarts, failed steps, slow handlers. With several members the list has the events of all, each with its member; `silent` names the members that did not answer. The recorder is in memory: a restart of the instance empties it.',
     parameters: {
       level: word('Only events of this level.', ['error', 'warn']),
       sort: word('Only events of this sort.', sorts),

@@ -103,7 +103,7 @@ export class Looks {
   readonly #tail: LogTail
   readonly #processes: ProcessLooks
   #pending: Overview['pending'] | undefined
-  /** Of all members, as they answered last. */
+  /** The crashes of all members, by their last answers. */
   #crashes: RecentCrashes | undefined
 
   constructor(app: App, isWriting: boolean) {

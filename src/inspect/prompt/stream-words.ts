@@ -124,7 +124,7 @@ const streamTable = (streams: readonly Facts[]): string =>
 /** A service may have streams of actors alone, and `streams()` does not list these. */
 const noStreams = (of: string | undefined): string =>
   of === undefined
-    ? "there are no streams by themselves; streams('chat/lobby') lists those of an actor or a run"
+    ? "no stream is without an actor; streams('chat/lobby') lists the streams of an actor or a run"
     : `${printable(of)} has no streams`
 
 const factsText = ({ name, messages, bytes, isClosed, madeMs, writtenMs, start, end }: Facts) =>

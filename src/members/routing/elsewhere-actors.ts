@@ -238,8 +238,8 @@ export class ElsewhereActors implements Elsewhere {
 }
 
 /**
- * Delegates every lookup to `names`; subclasses override some methods. One is made for each call of
- * another member.
+ * Delegates every lookup to `names`; subclasses override some methods. Each call of another member
+ * makes a new `Through`.
  */
 class Through implements Names {
   protected readonly names: Names

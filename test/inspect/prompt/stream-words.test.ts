@@ -26,7 +26,7 @@ const world = async (reveals = false) => {
 test('streams are listed by name, with what they keep', async () => {
   const { app, during, words } = await world()
   expect((await during(words.streams())).text).toBe(
-    "there are no streams by themselves; streams('chat/lobby') lists those of an actor or a run",
+    "no stream is without an actor; streams('chat/lobby') lists the streams of an actor or a run",
   )
   expect((await during(words.streams('chat/lobby'))).text).toBe('chat/lobby has no streams')
 
